@@ -22,8 +22,8 @@ std::optional<TimePoint> parse_rfc3339(std::string_view text) {
   tm parts{};
   int consumed = 0;
   std::string copy(text);
-  if (sscanf(copy.c_str(), "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
-             &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &consumed) != 6 ||
+  if (sscanf(copy.c_str(), "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday, &parts.tm_hour,
+             &parts.tm_min, &parts.tm_sec, &consumed) != 6 ||
       consumed == 0) {
     return std::nullopt;
   }

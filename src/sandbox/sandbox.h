@@ -1,0 +1,118 @@
+// The seam: one wall around one container (or one pod), whatever it is made of.
+//
+// `Isolation` makes walls of one kind, `Sandbox` is one live wall. The shim owns both and calls them from its one thread;
+// no call waits for the container's own progress. src/bin/ is the only place that names implementations. No caller asks
+// which kind it has: where kinds differ, the difference is a field of `Capabilities`.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "oci/runtime_spec.h"
+#include "support/time.h"
+#include "support/unique_fd.h"
+
+namespace bulkhead::sandbox {
+
+/// What a kind of wall can't do by its nature. Read before a create; each `false` is refused there with the reason.
+struct Capabilities {
+  bool host_network = false;
+  bool host_pid = false;
+  bool host_ipc = false;
+  bool join_namespaces = false;  // another container's namespaces
+  bool host_devices = false;
+};
+
+/// The shim's ends stay with the shim: these are the container's ends, closed by the sandbox once handed over.
+/// Not used where the process has a terminal. An invalid descriptor means /dev/null.
+struct ProcessIo {
+  UniqueFd in, out, err;
+};
+
+/// A process created inside the wall (the container's init, or an exec).
+struct StartedProcess {
+  pid_t pid = 0;     // as seen from the host; 0 where the host has no such process
+  UniqueFd console;  // the master side where process.terminal, else invalid. Read and write it; resize by `Sandbox::resize`
+  int exit_descriptor = -1;  // owned by the sandbox; polls readable (POLLIN) once the process has ended: then call `reap`
+};
+
+struct ExitStatus {
+  int code = 0;  // 0..255; 128 + n where signal n ended it; 255 where the wall itself was lost
+  TimePoint time{};
+  bool out_of_memory = false;  // the kernel's OOM killer took a process of this container (meaningful for the init)
+  std::string error;           // why the wall was lost, else empty
+};
+
+struct Statistics {
+  uint64_t memory_usage = 0, memory_limit = 0, memory_inactive_file = 0, memory_max_usage = 0;  // bytes
+  uint64_t cpu_usage = 0, cpu_user = 0, cpu_system = 0;                                         // nanoseconds
+  uint64_t throttled_periods = 0, throttled_time = 0;
+  uint64_t pids_current = 0, pids_limit = 0;
+};
+
+/// A root filesystem or other mount that a caller of the shim passes (containerd's types.Mount).
+struct Mount {
+  std::string type;
+  std::string source;
+  std::string target;
+  std::vector<std::string> options;
+};
+
+struct SandboxSpec {
+  std::string id;                // of the container; [a-zA-Z0-9_.-]+
+  std::filesystem::path bundle;  // folder with config.json; root.path is relative to it
+  oci::Spec spec;
+  std::vector<Mount> rootfs;  // mounted on <bundle>/rootfs inside the container's own mount namespace, in order
+  ProcessIo io;
+  std::filesystem::path state_folder;  // where this wall may keep files that die with it; made by the caller
+  std::filesystem::path cache_folder;  // shared by all walls of one instance (compiled seccomp filters); root only
+};
+
+enum class SignalScope { kProcess, kAll };
+
+class Sandbox {
+ public:
+  virtual ~Sandbox() = default;
+
+  /// The init process, created and confined, waiting for `start`.
+  virtual StartedProcess& init() = 0;
+  /// Lets the init execute its command. Throws kCommandNotFound, kCannotExecute or the step that failed; the init has then
+  /// ended.
+  virtual void start() = 0;
+  /// Runs another process inside the same wall. `exec_id` is unique among live execs of this sandbox. Errors as `start`.
+  virtual StartedProcess& exec(const std::string& exec_id, const oci::Process& process, ProcessIo io) = 0;
+  /// Collects a process whose exit_descriptor is readable; `exec_id` empty means the init. An exec is forgotten by this.
+  virtual ExitStatus reap(const std::string& exec_id) = 0;
+  /// kNotFound where that process has ended. kAll (init only): every process in the container.
+  virtual void signal(const std::string& exec_id, int signal_number, SignalScope scope) = 0;
+  virtual void resize(const std::string& exec_id, uint16_t rows, uint16_t columns) = 0;
+  virtual void pause() = 0;
+  virtual void resume() = 0;
+  virtual void update(const oci::Resources& resources) = 0;
+  virtual Statistics statistics() = 0;
+  /// Process ids as seen from the host, of everything inside; empty where the host has none.
+  virtual std::vector<pid_t> processes() = 0;
+  /// Kills what is left and removes everything that this wall made on the host (cgroups, devices, state). Safe to call twice.
+  virtual void destroy() = 0;
+};
+
+class Isolation {
+ public:
+  virtual ~Isolation() = default;
+
+  virtual Capabilities capabilities() const = 0;
+  /// Throws kNotSupported saying why this kind of wall can't be made on this host now, and what would mend it.
+  virtual void probe() = 0;
+  /// Builds the wall and creates the init inside it. On failure nothing is left behind.
+  virtual std::unique_ptr<Sandbox> create(SandboxSpec spec) = 0;
+  /// Removes what a sandbox of this id left on the host after its shim died without `destroy`. Idempotent.
+  virtual void clean_up(const std::string& id, const oci::Spec& spec, const std::filesystem::path& state_folder) = 0;
+};
+
+}  // namespace bulkhead::sandbox
