@@ -1,0 +1,140 @@
+// The engine: containers, from the request to the removed record. One instance owns one root folder (state that survives a
+// reboot) and one run root (state that doesn't). Everything a user of the Engine API can do goes through here.
+//
+// Thread-safe: each call may come from its own thread and blocks until done; calls about one container wait for one another,
+// calls about different ones don't. References are full ids, names, or unique id prefixes. Errors carry Docker's own words
+// ("No such container: x"; the API layer adds nothing).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/container.h"
+#include "engine/events.h"
+#include "support/unique_fd.h"
+
+namespace bulkhead::image {
+class ImageStore;
+}
+namespace bulkhead::network {
+class NetworkStore;
+}
+
+namespace bulkhead::engine {
+
+struct EngineOptions {
+  std::filesystem::path root, run_root;
+  std::filesystem::path shim;  // containerd-shim-bulkhead-v2
+  std::string cgroup_parent = "/bulkhead";
+  std::vector<std::string> insecure_registries;
+  std::string bridge_subnet;
+  std::filesystem::path init_binary;  // for --init; "" : the first of the well-known places
+};
+
+struct CreateRequest {
+  std::string name;  // "" : made up
+  std::string platform;
+  ContainerConfig config;
+  HostConfig host_config;
+};
+
+struct CreateResult {
+  std::string id;
+  std::vector<std::string> warnings;
+};
+
+struct AttachOptions {
+  bool in = false, out = true, err = true;
+};
+
+/// A client's place at a container's streams. Made before the container runs or while it does.
+class Attachment {
+ public:
+  virtual ~Attachment() = default;
+  /// Polls readable once `take` will not block: the container runs, or never will under this attachment.
+  virtual int ready() const = 0;
+  /// The stream, as task::attach describes it (raw with a terminal, Docker's frames without); invalid where the start failed.
+  virtual UniqueFd take() = 0;
+};
+
+enum class WaitCondition { kNotRunning, kNextExit, kRemoved };
+struct WaitResult {
+  int exit_code = 0;
+  std::string error;
+};
+
+struct TopResult {
+  std::vector<std::string> titles;
+  std::vector<std::vector<std::string>> processes;
+};
+
+struct EngineInfo {
+  std::string id, name;  // of this instance, of the host
+  int containers = 0, running = 0, paused = 0, stopped = 0, images = 0;
+  std::string kernel_version, operating_system, os_version, architecture, cgroup_version, cgroup_driver;
+  std::string default_isolation;
+  int cpus = 0;
+  int64_t memory = 0;
+  std::filesystem::path root;
+  std::vector<std::string> insecure_registries, security_options, warnings;
+};
+
+class Engine {
+ public:
+  /// Opens the state and finds again every container that lives, or ended meanwhile. Throws kConflict where another
+  /// engine has this root.
+  explicit Engine(EngineOptions options);
+  /// Leaves running containers running.
+  ~Engine();
+
+  CreateResult create(const CreateRequest& request);
+  std::vector<Container> list();
+  Container inspect(const std::string& reference);
+  /// kAlreadyDone where it runs. With kCommandNotFound and kCannotExecute (and any other failure) the container is "created"
+  /// with exit code 127, 126 or 128 and the error, as in Docker.
+  void start(const std::string& reference);
+  /// Stop signal, then after `timeout` SIGKILL. kAlreadyDone where it doesn't run. No timeout: the container's own, else 10 s;
+  /// negative: never kills.
+  void stop(const std::string& reference, std::optional<int> timeout_seconds, const std::string& signal);
+  void kill(const std::string& reference, const std::string& signal);
+  void restart(const std::string& reference, std::optional<int> timeout_seconds, const std::string& signal);
+  enum class Force { kNo, kYes };
+  void remove(const std::string& reference, Force force);
+  void rename(const std::string& reference, const std::string& name);
+  void pause(const std::string& reference);
+  void unpause(const std::string& reference);
+  void resize(const std::string& reference, uint16_t rows, uint16_t columns);
+  TopResult top(const std::string& reference, const std::string& ps_arguments);
+  /// Returns nullopt where `cancelled` came true first (asked about every 100 ms or sooner after a change). `registered` is
+  /// called once the container was found and the condition is being watched: the API answers its headers then.
+  std::optional<WaitResult> wait(const std::string& reference, WaitCondition condition, const std::function<void()>& registered,
+                                 const std::function<bool()>& cancelled);
+  std::unique_ptr<Attachment> attach(const std::string& reference, const AttachOptions& options);
+
+  std::string exec_create(const std::string& reference, const ExecConfig& config);
+  /// Starts it. Where it is attached, the stream as with `Attachment::take`; invalid where detached.
+  UniqueFd exec_start(const std::string& exec_id, bool detach, bool tty,
+                      std::optional<std::pair<uint16_t, uint16_t>> rows_columns);
+  /// Blocks until a started exec has ended.
+  Exec exec_wait(const std::string& exec_id);
+  Exec exec_inspect(const std::string& exec_id);
+  void exec_resize(const std::string& exec_id, uint16_t rows, uint16_t columns);
+
+  image::ImageStore& images();
+  network::NetworkStore& networks();
+  /// The id of a container that uses the image, or "".
+  std::string user_of_image(const std::string& image_id);
+  EventBus& events();
+  EngineInfo info();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace bulkhead::engine
