@@ -1,0 +1,148 @@
+"""The engines that tests run against: Bulkhead, and Debian's dockerd as the reference. Both live in a folder of their own."""
+import hashlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+from support.api import Api
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Engine:
+    """An engine process with its folder. `start` may be called again after `stop` or `kill`."""
+
+    name = ""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.socket = folder / "e.sock"
+        self.host = f"unix://{self.socket}"
+        self.log = folder / "engine.log"
+        self.process = None
+        self.api = Api(self.socket)
+
+    def command(self):
+        raise NotImplementedError
+
+    def environment(self):
+        return dict(os.environ)
+
+    def start(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command(), env=self.environment(), stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, cwd="/")
+        end = time.monotonic() + 60
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.kill()
+                raise AssertionError(f"{self.name} did not start:\n{self.log_tail()}")
+            time.sleep(0.01)
+
+    def answers(self):
+        try:
+            return self.api.get("/_ping", timeout=5).status == 200
+        except OSError:
+            return False
+
+    def stop(self, timeout=30):
+        """SIGTERM, as an init system would. Returns the exit code."""
+        if self.process is None:
+            return None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end within {timeout} s of SIGTERM:\n{self.log_tail()}") from None
+        finally:
+            self.process = None
+
+    def kill(self):
+        """SIGKILL: what a crash looks like."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def log_tail(self, since=0, lines=60):
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_bytes()[since:].decode(errors="replace").splitlines()[-lines:])
+
+    def own_name(self):
+        """A regular expression for this engine's interfaces, tables and cgroups."""
+        return None
+
+    def sanitizer_reports(self):
+        return ""
+
+    def clean_up(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Bulkhead(Engine):
+    name = "bulkheadd"
+
+    def __init__(self, folder, preset="release", arguments=()):
+        super().__init__(folder)
+        self.root, self.run_root = folder / "root", folder / "run"
+        self.binaries = REPOSITORY / "build" / preset / "bin"
+        self.arguments = list(arguments)
+
+    def command(self):
+        return [str(self.binaries / "bulkheadd"), "--root", str(self.root), "--run-root", str(self.run_root), "--host", self.host,
+                *self.arguments]
+
+    def environment(self):
+        reports = f"log_path={self.folder}/sanitizer:print_stacktrace=1:handle_abort=1:detect_stack_use_after_return=1"
+        return {**os.environ, "ASAN_OPTIONS": reports, "UBSAN_OPTIONS": reports, "TSAN_OPTIONS": f"log_path={self.folder}/sanitizer"}
+
+    def sanitizer_reports(self):
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("sanitizer.*")))
+
+    def own_name(self):
+        return hashlib.sha256(str(self.root).encode()).hexdigest()[:6]
+
+
+class Dockerd(Engine):
+    """The reference. Its bridge is its own and it leaves the host's firewall alone."""
+
+    name = "dockerd"
+
+    def __init__(self, folder, **_):
+        super().__init__(folder)
+        self.root = folder / "root"
+        self.bridge = "bkref" + hashlib.sha256(str(folder).encode()).hexdigest()[:6]
+
+    def command(self):
+        return ["/usr/sbin/dockerd", "--data-root", str(self.root), "--exec-root", str(self.folder / "x"), "--pidfile",
+                str(self.folder / "pid"), "--host", self.host, "--bridge", self.bridge, "--iptables=false", "--ip6tables=false",
+                "--ip-masq=false", "--userland-proxy=false", "--live-restore", "--exec-opt", "native.cgroupdriver=cgroupfs"]
+
+    def start(self):
+        (self.folder / "pid").unlink(missing_ok=True)  # dockerd refuses to start beside its own stale one
+        if not os.path.exists(f"/sys/class/net/{self.bridge}"):
+            subprocess.run(["ip", "link", "add", self.bridge, "type", "bridge"], check=True)
+            subprocess.run(["ip", "address", "add", self.free_subnet(), "dev", self.bridge], check=True)
+            subprocess.run(["ip", "link", "set", self.bridge, "up"], check=True)
+        super().start()
+
+    @staticmethod
+    def free_subnet():
+        routes = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=True).stdout
+        return next(f"10.213.{third}.1/24" for third in range(1, 255) if f"10.213.{third}." not in routes)
+
+    def clean_up(self):
+        subprocess.run(["ip", "link", "delete", self.bridge], stderr=subprocess.DEVNULL)
+        super().clean_up()
+
+
+KINDS = {"bulkhead": Bulkhead, "dockerd": Dockerd}
