@@ -83,6 +83,8 @@ class Client {
   void resume(const std::string& id);
   void update(const std::string& id, const std::string& resources_json);
   std::vector<pid_t> pids(const std::string& id);
+  /// A JSON object with the fields of sandbox::Statistics, by their names there.
+  std::string statistics_json(const std::string& id);
   /// Removes an ended exec, or the ended container with its wall. Then `shutdown` ends the shim.
   ExitStatus remove(const std::string& id, const std::string& exec_id);
   void shutdown(const std::string& id);
