@@ -1,0 +1,225 @@
+// POST /containers/create: from the request to a record with a place on disk. Nothing runs yet.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "engine/engine_state.h"
+#include "engine/names.h"
+#include "engine/spec_builder.h"
+#include "support/error.h"
+#include "support/files.h"
+#include "support/random.h"
+#include "support/scope_guard.h"
+
+namespace bulkhead::engine {
+namespace {
+
+std::string_view variable_name(std::string_view assignment) { return assignment.substr(0, assignment.find('=')); }
+
+void merge_environment(std::vector<std::string>& environment, const std::vector<std::string>& defaults) {
+  size_t given = environment.size();
+  for (const std::string& assignment : defaults) {
+    bool overridden = std::any_of(environment.begin(), environment.begin() + static_cast<ptrdiff_t>(given),
+                                  [&](const auto& own) { return variable_name(own) == variable_name(assignment); });
+    if (!overridden) {
+      environment.push_back(assignment);
+    }
+  }
+}
+
+void merge_command(ContainerConfig& config, const image::ProcessDefaults& defaults) {
+  bool own_entrypoint = config.entrypoint && !config.entrypoint->empty();
+  if (!own_entrypoint) {
+    if (!config.cmd || config.cmd->empty()) {
+      config.cmd = defaults.cmd;
+    }
+    if (!config.entrypoint && !defaults.entrypoint.empty()) {
+      config.entrypoint = defaults.entrypoint;
+    }
+  }
+  // `--entrypoint ""` arrives as one empty string: no entrypoint, and none of the image's either.
+  if (config.entrypoint && config.entrypoint->size() == 1 && config.entrypoint->front().empty()) {
+    config.entrypoint.reset();
+  }
+}
+
+void merge_defaults(ContainerConfig& config, const image::ProcessDefaults& defaults) {
+  merge_environment(config.env, defaults.env);
+  merge_command(config, defaults);
+  if (config.user.empty()) {
+    config.user = defaults.user;
+  }
+  if (config.working_dir.empty()) {
+    config.working_dir = defaults.working_directory;
+  }
+  if (config.stop_signal.empty()) {
+    config.stop_signal = defaults.stop_signal;
+  }
+  config.labels.insert(defaults.labels.begin(), defaults.labels.end());
+  for (const std::string& port : defaults.exposed_ports) {
+    if (std::find(config.exposed_ports.begin(), config.exposed_ports.end(), port) == config.exposed_ports.end()) {
+      config.exposed_ports.push_back(port);
+    }
+  }
+}
+
+void set_command(Container& container) {
+  std::vector<std::string> words = container.config.entrypoint.value_or(std::vector<std::string>{});
+  if (container.config.cmd) {
+    words.insert(words.end(), container.config.cmd->begin(), container.config.cmd->end());
+  }
+  if (words.empty() || (words.size() == 1 && words[0].empty())) {
+    throw Error(ErrorCode::kInvalidArgument, "No command specified: give one after the image's name");
+  }
+  container.path = words[0];
+  container.args.assign(words.begin() + 1, words.end());
+}
+
+std::string host_name_of_this_machine() {
+  std::string name(256, '\0');
+  if (gethostname(name.data(), name.size() - 1) != 0) {
+    throw system_error("read the host's name");
+  }
+  return name.c_str();
+}
+
+void set_host_name(Container& container) {
+  std::string& hostname = container.config.hostname;
+  if (hostname.empty()) {
+    bool of_host = container.host_config.network_mode == "host" || container.host_config.uts_mode == "host";
+    hostname = of_host ? host_name_of_this_machine() : container.id.substr(0, 12);
+  }
+  // RFC 1123 labels; 64 bytes is what sethostname(2) takes.
+  if (hostname.size() > 64 || hostname.find('/') != std::string::npos || hostname.find('\n') != std::string::npos) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("invalid hostname '{}': at most 64 letters, digits, '-' and '.'", hostname));
+  }
+}
+
+/// The mode in force. Only process isolation is there so far: a thicker wall that was asked for is never replaced by a thinner.
+std::string resolve_isolation(const std::string& asked) {
+  if (asked == "hyperv") {
+    throw Error(ErrorCode::kNotSupported,
+                "hyperv isolation is not available yet in this version: use --isolation=process, or leave the option out");
+  }
+  return "process";
+}
+
+void fill_namespace_modes(HostConfig& config) {
+  if (config.ipc_mode.empty()) {
+    config.ipc_mode = "private";
+  }
+  if (config.cgroupns_mode.empty()) {
+    config.cgroupns_mode = "private";
+  }
+}
+
+}  // namespace
+
+Container Engine::State::define(const CreateRequest& request, std::vector<std::string>& warnings) {
+  image::Image image = images.find(request.config.image);
+  Container container;
+  container.id = random_hex(32);
+  container.created = now();
+  container.config = request.config;
+  container.host_config = request.host_config;
+  container.host_config.isolation = resolve_isolation(request.host_config.isolation);
+  for (const std::string& volume : request.config.volumes) {
+    warnings.push_back(
+        fmt::format("The volume {} is kept in the container's writable layer and removed with the container.", volume));
+  }
+  fill_namespace_modes(container.host_config);
+  merge_defaults(container.config, image.config);
+  set_command(container);
+  set_host_name(container);
+  if (!container.config.stop_signal.empty()) {
+    parse_signal(container.config.stop_signal);
+  }
+  networks.find(container.host_config.network_mode);
+  container.mounts = resolve_mounts(container.host_config);
+  container.image_id = image.id;
+  container.chain_ids = image.chain_ids;
+  std::filesystem::path folder = container_folder(container.id);
+  container.hosts_path = folder / "hosts";
+  container.hostname_path = folder / "hostname";
+  container.resolv_conf_path = folder / "resolv.conf";
+  container.log_path =
+      container.host_config.log_driver == "json-file" ? folder / (container.id + "-json.log") : std::filesystem::path();
+  return container;
+}
+
+void Engine::State::take_name(Container& container, const std::string& wanted) {
+  if (!wanted.empty()) {
+    container.name = wanted[0] == '/' ? wanted.substr(1) : wanted;
+    check_name(container.name);
+    try {
+      records.insert(container);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kConflict) {
+        throw;
+      }
+      throw Error(
+          ErrorCode::kConflict,
+          fmt::format("Conflict. The container name \"/{}\" is already in use by container \"{}\". You have to remove (or "
+                      "rename) that container to be able to reuse that name.",
+                      container.name, records.id_of_name(container.name)));
+    }
+    return;
+  }
+  for (int attempt = 0;; ++attempt) {
+    container.name = attempt < 20 ? random_name() : fmt::format("{}_{}", random_name(), container.id.substr(0, 8));
+    try {
+      records.insert(container);
+      return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kConflict || attempt > 20) {
+        throw;
+      }
+    }
+  }
+}
+
+CreateResult Engine::create(const CreateRequest& request) {
+  CreateResult result;
+  Container container = state_->define(request, result.warnings);
+  std::filesystem::path folder = state_->container_folder(container.id);
+  const std::string& top = container.chain_ids.empty() ? "" : container.chain_ids.back();
+  // Folders first, the row last: a crash in between leaves folders that no row owns, which the next start removes.
+  make_folders(folder, 0710);
+  auto remove_folder = ScopeGuard([&] {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  });
+  if (!top.empty()) {
+    state_->layers.reference(top);
+  }
+  auto release_layers = ScopeGuard([&] {
+    if (!top.empty()) {
+      state_->layers.release(top);
+    }
+  });
+  state_->snapshots.create(container.id, container.chain_ids);
+  auto remove_snapshot = ScopeGuard([&] { state_->snapshots.remove(container.id); });
+  auto overlay = state_->snapshots.folders(container.id);
+  container.lower_folders = overlay.lower;
+  container.upper_folder = overlay.upper;
+  container.work_folder = overlay.work;
+  state_->take_name(container, request.name);
+
+  auto live = std::make_shared<LiveContainer>();
+  live->record = container;
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->by_id[container.id] = live;
+    state_->id_by_name[container.name] = container.id;
+  }
+  remove_snapshot.dismiss();
+  release_layers.dismiss();
+  remove_folder.dismiss();
+  state_->publish(container, "create");
+  result.id = container.id;
+  return result;
+}
+
+}  // namespace bulkhead::engine

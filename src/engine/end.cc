@@ -1,0 +1,200 @@
+// The end of a container: noticed by a thread that waits at its shim, written down, cleaned up, and perhaps begun again.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/engine_state.h"
+#include "support/error.h"
+#include "support/log.h"
+
+namespace bulkhead::engine {
+namespace {
+
+/// The caller holds the container's mutex.
+bool wants_restart(const LiveContainer& live) {
+  const RestartPolicy& policy = live.record.host_config.restart_policy;
+  if (!live.restart_wanted || policy.name == "no") {
+    return false;
+  }
+  if (policy.name == "on-failure") {
+    return live.record.exit_code != 0 &&
+           (policy.maximum_retry_count == 0 || live.record.restart_count < policy.maximum_retry_count);
+  }
+  return true;
+}
+
+}  // namespace
+
+void Engine::State::watch(const LivePointer& live) {
+  std::shared_ptr<task::Client> client;
+  std::string id;
+  {
+    std::lock_guard lock(live->mutex);
+    client = live->client;
+    id = live->record.id;
+  }
+  // Lives as long as the container runs. An engine lives until its process ends, so nothing joins these.
+  std::thread([this, live, client, id] {
+    task::ExitStatus status;
+    task::ExitDetails details;
+    try {
+      status = client->wait(id, "");
+      details = task::read_exit_details(bundle(id));
+    } catch (const Error& error) {
+      status = {.code = 255, .time = now()};
+      details.error = fmt::format("the container's shim is gone: {}", error.message());
+    }
+    try {
+      ended(live, status, details);
+    } catch (const std::exception& error) {
+      log::error("after the end of container {}: {}", id, error.what());
+    }
+  }).detach();
+}
+
+void Engine::State::ended(const LivePointer& live, const task::ExitStatus& status, const task::ExitDetails& details) {
+  std::unique_lock operation(live->operation);
+  std::string id = live->copy().id;
+  std::shared_ptr<task::Client> client;
+  {
+    std::lock_guard lock(live->mutex);
+    client = std::exchange(live->client, nullptr);
+  }
+  bool wall_removed = false;
+  if (client) {
+    try {
+      client->remove(id, "");
+      client->shutdown(id);
+      wall_removed = true;
+    } catch (const Error& error) {
+      log::debug("shim of container {}: {}", id, error.message());
+    }
+  }
+  if (!wall_removed) {
+    try {
+      task::delete_shim(shim_request(id));
+    } catch (const Error& error) {
+      log::warn("clean up after container {}: {}", id, error.message());
+    }
+  }
+  finish_end(live, static_cast<int>(status.code), status.time, details);
+  if (live->copy().status == Status::kRestarting) {
+    operation.unlock();
+    restart_later(live);
+  } else if (live->copy().host_config.auto_remove) {
+    remove_locked(live);
+  }
+}
+
+void Engine::State::finish_end(const LivePointer& live, int code, TimePoint time, const task::ExitDetails& details) {
+  Container record = live->copy();
+  networks.release(record.id);
+  std::error_code ignored;
+  std::filesystem::remove_all(bundle(record.id), ignored);
+  std::vector<std::shared_ptr<PendingAttachment>> pending;
+  std::vector<std::string> exec_ids;
+  {
+    std::lock_guard lock(live->mutex);
+    live->record.pid = 0;
+    live->record.exit_code = code;
+    live->record.finished_at = time;
+    live->record.out_of_memory = details.out_of_memory;
+    live->record.error = details.error;
+    live->record.endpoint.reset();
+    live->record.exec_ids.clear();
+    live->record.stopped_by_user = !live->restart_wanted;
+    live->record.status = wants_restart(*live) ? Status::kRestarting : Status::kExited;
+    for (auto& [exec_id, exec] : live->execs) {
+      exec_ids.push_back(exec_id);
+      if (exec->record.running) {
+        exec->record.running = false;
+        exec->record.exit_code = exec->record.exit_code.value_or(137);
+      }
+    }
+    live->execs.clear();
+    ++live->ends;
+    pending.swap(live->attachments);
+    record = live->record;
+  }
+  for (const auto& attachment : pending) {
+    attachment->resolve(UniqueFd());
+  }
+  records.update_state(record);
+  live->changed.notify_all();
+  if (record.out_of_memory) {
+    publish(record, "oom");
+  }
+  publish(record, "die", {{"exitCode", std::to_string(code)}});
+}
+
+void Engine::State::restart_later(const LivePointer& live) {
+  using std::chrono::milliseconds;
+  constexpr milliseconds kLongest{60'000};
+  {
+    std::unique_lock lock(live->mutex);
+    // 100 ms, doubled each time, as Docker does; a run of over 10 s begins anew.
+    bool lasted = live->record.started_at && live->record.finished_at &&
+                  *live->record.finished_at - *live->record.started_at > std::chrono::seconds(10);
+    if (lasted) {
+      live->record.restart_count = 0;
+    }
+    milliseconds delay = std::min(kLongest, milliseconds(100 << std::min(live->record.restart_count, 10)));
+    live->record.status = Status::kRestarting;
+    live->changed.wait_for(lock, delay, [&] { return !live->restart_wanted || live->removed; });
+    if (!live->restart_wanted || live->removed) {
+      if (live->record.status == Status::kRestarting) {
+        live->record.status = Status::kExited;
+      }
+      lock.unlock();
+      live->changed.notify_all();
+      return;
+    }
+    ++live->record.restart_count;
+  }
+  std::lock_guard operation(live->operation);
+  try {
+    start_locked(live);
+  } catch (const Error& error) {
+    log::warn("restart container {}: {}", live->copy().id, error.message());
+  }
+}
+
+bool Engine::State::wait_for_end(const LivePointer& live, int64_t milliseconds) {
+  auto is_over = [&] {
+    return live->removed || (live->record.status != Status::kRunning && live->record.status != Status::kPaused &&
+                             live->record.status != Status::kRestarting);
+  };
+  std::unique_lock lock(live->mutex);
+  if (milliseconds < 0) {
+    live->changed.wait(lock, is_over);
+    return true;
+  }
+  return live->changed.wait_for(lock, std::chrono::milliseconds(milliseconds), is_over);
+}
+
+std::optional<WaitResult> Engine::wait(const std::string& reference, WaitCondition condition,
+                                       const std::function<void()>& registered, const std::function<bool()>& cancelled) {
+  LivePointer live = state_->find(reference);
+  std::unique_lock lock(live->mutex);
+  uint64_t ends = live->ends;
+  registered();
+  auto is_met = [&] {
+    switch (condition) {
+      case WaitCondition::kNotRunning:
+        return live->removed || !(live->record.is_running() || live->record.status == Status::kRestarting);
+      case WaitCondition::kNextExit: return live->removed || live->ends != ends;
+      case WaitCondition::kRemoved: return live->removed;
+    }
+    return true;
+  };
+  while (!is_met()) {
+    live->changed.wait_for(lock, std::chrono::milliseconds(100));
+    if (!is_met() && cancelled()) {
+      return std::nullopt;
+    }
+  }
+  return WaitResult{.exit_code = live->record.exit_code, .error = live->record.error};
+}
+
+}  // namespace bulkhead::engine

@@ -1,0 +1,198 @@
+#include "engine/engine.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "engine/engine_state.h"
+#include "support/error.h"
+#include "support/files.h"
+#include "support/log.h"
+#include "support/random.h"
+
+namespace bulkhead::engine {
+namespace {
+
+/// FNV-1a of the root's path: the same root is the same instance, after every restart.
+std::string instance_of(const std::filesystem::path& root) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char byte : std::filesystem::weakly_canonical(root).native()) {
+    hash = (hash ^ byte) * 0x100000001b3;
+  }
+  return fmt::format("{:06x}", hash & 0xffffff);
+}
+
+UniqueFd lock_root(const EngineOptions& options) {
+  make_folders(options.root, 0711);
+  make_folders(options.run_root / "bundles", 0711);
+  make_folders(options.run_root / "cache", 0700);
+  make_folders(options.root / "containers", 0711);
+  UniqueFd lock = open_file(options.root / "lock", O_RDWR | O_CREAT, 0600);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    throw Error(ErrorCode::kConflict,
+                fmt::format("another engine uses '{}': stop it, or give this one another --root", options.root.native()));
+  }
+  return lock;
+}
+
+std::string instance_id(const std::filesystem::path& root) {
+  std::filesystem::path file = root / "engine-id";
+  if (!std::filesystem::exists(file)) {
+    replace_file(file, random_hex(16), 0600, Durability::kSynced);
+  }
+  return read_file(file, 256);
+}
+
+std::filesystem::path find_init(const std::filesystem::path& given) {
+  if (!given.empty()) {
+    return given;
+  }
+  for (const char* place : {"/usr/bin/tini-static", "/usr/libexec/docker/docker-init", "/usr/bin/docker-init",
+                            "/usr/sbin/docker-init", "/usr/libexec/podman/catatonit", "/usr/bin/catatonit"}) {
+    if (access(place, X_OK) == 0) {
+      return place;
+    }
+  }
+  return {};
+}
+
+EngineOptions complete(EngineOptions options) {
+  options.root = std::filesystem::absolute(options.root).lexically_normal();
+  options.run_root = std::filesystem::absolute(options.run_root).lexically_normal();
+  options.init_binary = find_init(options.init_binary);
+  return options;
+}
+
+std::string os_release(const std::string& key) {
+  std::string text;
+  try {
+    text = read_file("/etc/os-release", 1UL << 20);
+  } catch (const Error&) {
+    return "";
+  }
+  size_t start = text.starts_with(key + "=") ? 0 : text.find("\n" + key + "=");
+  if (start == std::string::npos) {
+    return "";
+  }
+  start = text.find('=', start) + 1;
+  std::string value = text.substr(start, text.find('\n', start) - start);
+  if (value.size() >= 2 && value.front() == '"') {
+    value = value.substr(1, value.size() - 2);
+  }
+  return value;
+}
+
+}  // namespace
+
+Engine::State::State(EngineOptions engine_options)
+    : options(complete(std::move(engine_options))),
+      instance(instance_of(options.root)),
+      root_lock(lock_root(options)),
+      database(options.root / "state.db"),
+      layers(options.root / "layers", database),
+      snapshots(options.root / "snapshots", layers),
+      images({.root = options.root / "content", .insecure_registries = options.insecure_registries}, database, layers),
+      networks({.run_root = options.run_root, .instance = instance, .bridge_subnet = options.bridge_subnet}, database),
+      records(database) {}
+
+LivePointer Engine::State::find(const std::string& reference) {
+  std::string text = reference.starts_with("/") ? reference.substr(1) : reference;
+  std::lock_guard lock(mutex);
+  if (auto exact = by_id.find(text); exact != by_id.end()) {
+    return exact->second;
+  }
+  if (auto named = id_by_name.find(text); named != id_by_name.end()) {
+    return by_id.at(named->second);
+  }
+  auto match = text.empty() ? by_id.end() : by_id.lower_bound(text);
+  if (match == by_id.end() || !match->first.starts_with(text)) {
+    throw Error(ErrorCode::kNotFound, fmt::format("No such container: {}", reference));
+  }
+  if (auto next = std::next(match); next != by_id.end() && next->first.starts_with(text)) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("Multiple IDs found with provided prefix: {}", reference));
+  }
+  return match->second;
+}
+
+std::vector<LivePointer> Engine::State::all() {
+  std::lock_guard lock(mutex);
+  std::vector<LivePointer> list;
+  list.reserve(by_id.size());
+  for (const auto& [id, live] : by_id) {
+    list.push_back(live);
+  }
+  return list;
+}
+
+void Engine::State::save(const LivePointer& live) { records.update_state(live->copy()); }
+
+void Engine::State::publish(const Container& container, const std::string& action, std::map<std::string, std::string> more) {
+  more["image"] = container.config.image;
+  more["name"] = container.name;
+  more.insert(container.config.labels.begin(), container.config.labels.end());
+  events.publish({.type = "container", .action = action, .actor_id = container.id, .attributes = std::move(more)});
+}
+
+Engine::Engine(EngineOptions options) : state_(std::make_unique<State>(std::move(options))) {
+  state_->recover();
+  state_->start_restarting_containers();
+}
+
+Engine::~Engine() = default;
+
+std::vector<Container> Engine::list() {
+  std::vector<Container> containers;
+  for (const LivePointer& live : state_->all()) {
+    containers.push_back(live->copy());
+  }
+  std::sort(containers.begin(), containers.end(), [](const auto& a, const auto& b) { return a.created > b.created; });
+  return containers;
+}
+
+Container Engine::inspect(const std::string& reference) { return state_->find(reference)->copy(); }
+
+image::ImageStore& Engine::images() { return state_->images; }
+network::NetworkStore& Engine::networks() { return state_->networks; }
+EventBus& Engine::events() { return state_->events; }
+
+std::string Engine::user_of_image(const std::string& image_id) {
+  std::string user;
+  for (const LivePointer& live : state_->all()) {
+    Container record = live->copy();
+    if (record.image_id == image_id && (user.empty() || record.is_running())) {
+      user = record.id;
+    }
+  }
+  return user;
+}
+
+EngineInfo Engine::info() {
+  EngineInfo info;
+  info.id = instance_id(state_->options.root);
+  for (const LivePointer& live : state_->all()) {
+    Container record = live->copy();
+    ++info.containers;
+    ++(record.status == Status::kRunning ? info.running : record.status == Status::kPaused ? info.paused : info.stopped);
+  }
+  info.images = static_cast<int>(state_->images.list().size());
+  utsname names{};
+  uname(&names);
+  info.name = names.nodename;
+  info.kernel_version = names.release;
+  info.architecture = names.machine;
+  info.operating_system = os_release("PRETTY_NAME");
+  info.os_version = os_release("VERSION_ID");
+  info.cgroup_version = std::filesystem::exists("/sys/fs/cgroup/cgroup.controllers") ? "2" : "1";
+  info.cgroup_driver = "cgroupfs";
+  info.default_isolation = "process";
+  info.cpus = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  info.memory = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  info.root = state_->options.root;
+  info.insecure_registries = state_->options.insecure_registries;
+  info.security_options = {"name=seccomp,profile=builtin"};
+  return info;
+}
+
+}  // namespace bulkhead::engine

@@ -1,0 +1,130 @@
+// Inside the engine: the live containers and what the files beside this one do with them. Not for other folders.
+//
+// Locks, in this order: LiveContainer::operation (held for the whole of one state change: start, end, pause, remove, rename),
+// then Engine::State::mutex (the tables), then LiveContainer::mutex (the record; never held over a system call that blocks).
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "database/database.h"
+#include "engine/container_records.h"
+#include "engine/engine.h"
+#include "image/image_store.h"
+#include "network/network_store.h"
+#include "storage/layer_store.h"
+#include "storage/snapshot_store.h"
+#include "support/error.h"
+#include "task/client.h"
+
+namespace bulkhead::engine {
+
+/// A client that attached before the container ran: given its stream between the create and the start of the process.
+class PendingAttachment {
+ public:
+  explicit PendingAttachment(AttachOptions options);
+  const AttachOptions& options() const { return options_; }
+  int ready() const { return event_.get(); }
+  /// Hands the stream over (invalid: there will be none).
+  void resolve(UniqueFd stream);
+  UniqueFd take();
+
+ private:
+  AttachOptions options_;
+  UniqueFd event_;  // eventfd(2)
+  std::mutex mutex_;
+  UniqueFd stream_;
+};
+
+struct LiveExec {
+  Exec record;
+  std::shared_ptr<task::Client> client;
+};
+
+struct LiveContainer {
+  std::mutex operation;
+
+  std::mutex mutex;  // guards what follows
+  std::condition_variable changed;
+  Container record;
+  uint64_t ends = 0;  // how often it has ended while this engine lived
+  bool removed = false;
+  bool restart_wanted = true;            // false: stopped or killed by the user since its start
+  std::shared_ptr<task::Client> client;  // while it has a shim
+  std::vector<std::shared_ptr<PendingAttachment>> attachments;
+  std::map<std::string, std::shared_ptr<LiveExec>> execs;
+
+  Container copy() {
+    std::lock_guard lock(mutex);
+    return record;
+  }
+};
+
+using LivePointer = std::shared_ptr<LiveContainer>;
+
+struct Engine::State {
+  explicit State(EngineOptions engine_options);
+
+  EngineOptions options;
+  std::string instance;  // short, of the root's path; part of every name in the kernel
+  UniqueFd root_lock;
+  Database database;
+  storage::LayerStore layers;
+  storage::SnapshotStore snapshots;
+  image::ImageStore images;
+  network::NetworkStore networks;
+  ContainerRecords records;
+  EventBus events;
+
+  std::mutex mutex;  // guards the tables
+  std::map<std::string, LivePointer> by_id;
+  std::map<std::string, std::string> id_by_name;
+  std::map<std::string, LivePointer> by_exec;
+
+  // lookup (engine.cc)
+  LivePointer find(const std::string& reference);
+  std::vector<LivePointer> all();
+
+  // creation and removal (create.cc, remove.cc)
+  Container define(const CreateRequest& request, std::vector<std::string>& warnings);
+  void take_name(Container& container, const std::string& wanted);
+  void remove_locked(const LivePointer& live);
+
+  // life (start.cc, end.cc)
+  void start(const LivePointer& live);
+  void start_locked(const LivePointer& live);
+  void launch(const LivePointer& live, Container& record);
+  void start_failed(const LivePointer& live, const Error& error);
+  void watch(const LivePointer& live);
+  void ended(const LivePointer& live, const task::ExitStatus& status, const task::ExitDetails& details);
+  void finish_end(const LivePointer& live, int code, TimePoint time, const task::ExitDetails& details);
+  void restart_later(const LivePointer& live);
+  /// Blocks until it doesn't run, at most `milliseconds` (negative: for ever). True where it ended.
+  bool wait_for_end(const LivePointer& live, int64_t milliseconds);
+  void signal(const LivePointer& live, int signal_number);
+  void watch_exec(const LivePointer& live, const std::shared_ptr<LiveExec>& exec);
+
+  // after a restart of the engine (recovery.cc)
+  void recover();
+  void recover_container(const LivePointer& live);
+  void remove_orphans();
+  void start_restarting_containers();
+
+  // places and small things
+  std::filesystem::path bundle(const std::string& id) const { return options.run_root / "bundles" / id.substr(0, 32); }
+  std::filesystem::path container_folder(const std::string& id) const { return options.root / "containers" / id; }
+  std::string cgroups_path(const Container& container) const;
+  task::StartShimRequest shim_request(const std::string& id) const;
+  void save(const LivePointer& live);
+  void publish(const Container& container, const std::string& action, std::map<std::string, std::string> more = {});
+};
+
+/// Throws kConflict in Docker's words unless it runs.
+void require_running(const Container& container);
+
+}  // namespace bulkhead::engine

@@ -1,0 +1,79 @@
+// DELETE /containers/{id}, and the removal of `--rm` containers.
+#include <fmt/format.h>
+
+#include "engine/engine_state.h"
+#include "support/error.h"
+#include "support/log.h"
+
+namespace bulkhead::engine {
+
+void Engine::State::remove_locked(const LivePointer& live) {
+  {
+    std::lock_guard lock(live->mutex);
+    if (live->removed) {
+      return;
+    }
+    live->record.status = Status::kRemoving;
+  }
+  Container record = live->copy();
+  // From here on a crash finishes the removal at the next start (recovery.cc).
+  records.update_state(record);
+  networks.release(record.id);
+  snapshots.remove(record.id);
+  std::error_code failure;
+  std::filesystem::remove_all(container_folder(record.id), failure);
+  if (failure) {
+    std::lock_guard lock(live->mutex);
+    live->record.status = Status::kDead;
+    throw Error(ErrorCode::kInternal, fmt::format("remove '{}': {}; remove the container again once that is mended",
+                                                  container_folder(record.id).native(), failure.message()));
+  }
+  records.erase(record.id);
+  if (!record.chain_ids.empty()) {
+    layers.release(record.chain_ids.back());
+  }
+  {
+    std::lock_guard lock(mutex);
+    by_id.erase(record.id);
+    id_by_name.erase(record.name);
+    std::lock_guard record_lock(live->mutex);
+    for (const auto& [exec_id, exec] : live->execs) {
+      by_exec.erase(exec_id);
+    }
+    live->removed = true;
+  }
+  live->changed.notify_all();
+  publish(record, "destroy");
+}
+
+void Engine::remove(const std::string& reference, Force force) {
+  LivePointer live = state_->find(reference);
+  Container record = live->copy();
+  if (record.is_running() || record.status == Status::kRestarting) {
+    if (force == Force::kNo) {
+      throw Error(ErrorCode::kConflict, fmt::format("You cannot remove a {} container {}. Stop the container before attempting "
+                                                    "removal or force remove",
+                                                    name(record.status), record.id));
+    }
+    {
+      std::lock_guard lock(live->mutex);
+      live->restart_wanted = false;
+    }
+    live->changed.notify_all();
+    state_->signal(live, 9);
+    if (!state_->wait_for_end(live, 30'000)) {
+      throw Error(ErrorCode::kDeadlineExceeded,
+                  fmt::format("Could not kill running container {}, cannot remove: it did not end within 30 s of SIGKILL "
+                              "(a process of it may hang in the kernel)",
+                              record.id));
+    }
+  }
+  std::lock_guard operation(live->operation);
+  record = live->copy();
+  if (record.is_running()) {
+    throw Error(ErrorCode::kConflict, fmt::format("container {} was started again meanwhile", record.id));
+  }
+  state_->remove_locked(live);
+}
+
+}  // namespace bulkhead::engine

@@ -1,0 +1,236 @@
+// From a created (or ended) container to a running one: network, files of names, bundle, shim, process.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <future>
+
+#include "engine/engine_state.h"
+#include "engine/name_files.h"
+#include "engine/spec_builder.h"
+#include "support/error.h"
+#include "support/files.h"
+#include "support/log.h"
+#include "support/scope_guard.h"
+
+namespace bulkhead::engine {
+namespace {
+
+int64_t parse_size(const std::string& text) {
+  size_t used = 0;
+  int64_t number = 0;
+  try {
+    number = std::stoll(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  std::string unit = text.substr(used);
+  int64_t factor = 0;
+  if (unit.empty() || unit == "b") {
+    factor = 1;
+  } else if (unit == "k" || unit == "kb" || unit == "K") {
+    factor = 1LL << 10;
+  } else if (unit == "m" || unit == "mb" || unit == "M") {
+    factor = 1LL << 20;
+  } else if (unit == "g" || unit == "gb" || unit == "G") {
+    factor = 1LL << 30;
+  }
+  if (used == 0 || number <= 0 || factor == 0 || number > (1LL << 50) / factor) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("invalid size '{}' in a log option: use a number with k, m or g", text));
+  }
+  return number * factor;
+}
+
+task::Stdio stdio_of(const Container& container) {
+  task::Stdio stdio;
+  stdio.terminal = container.config.tty;
+  stdio.in = container.config.open_stdin ? "attach:" : "";
+  if (container.host_config.log_driver == "none") {
+    stdio.out = "attach:";
+  } else {
+    const auto& options = container.host_config.log_options;
+    std::string query;
+    if (auto size = options.find("max-size"); size != options.end()) {
+      query += fmt::format("?max-size={}", parse_size(size->second));
+    }
+    if (auto files = options.find("max-file"); files != options.end()) {
+      query += fmt::format("{}max-file={}", query.empty() ? "?" : "&", files->second);
+    }
+    stdio.out = fmt::format("json-file://{}{}", container.log_path, query);
+  }
+  stdio.err = container.config.tty ? "" : stdio.out;
+  return stdio;
+}
+
+int exit_code_of(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::kCommandNotFound: return 127;
+    case ErrorCode::kCannotExecute: return 126;
+    default: return 128;
+  }
+}
+
+std::vector<task::Mount> root_mounts(storage::SnapshotStore& snapshots, const std::string& id) {
+  std::vector<task::Mount> mounts;
+  for (const storage::MountInstruction& mount : snapshots.mounts(id)) {
+    mounts.push_back({.type = mount.type, .source = mount.source, .target = "", .options = mount.options});
+  }
+  return mounts;
+}
+
+void hand_out_streams(LiveContainer& live, const std::filesystem::path& bundle, bool stdin_once) {
+  std::vector<std::shared_ptr<PendingAttachment>> pending;
+  {
+    std::lock_guard lock(live.mutex);
+    pending.swap(live.attachments);
+  }
+  for (const auto& attachment : pending) {
+    attachment->resolve(task::attach({.bundle = bundle,
+                                      .exec_id = "",
+                                      .in = attachment->options().in,
+                                      .out = attachment->options().out,
+                                      .err = attachment->options().err,
+                                      .stdin_at_end = stdin_once ? task::StdinAtEnd::kClose : task::StdinAtEnd::kKeep}));
+  }
+}
+
+}  // namespace
+
+task::StartShimRequest Engine::State::shim_request(const std::string& id) const {
+  return {.binary = options.shim,
+          .bundle = bundle(id),
+          .cache_folder = options.run_root / "cache",
+          .id = id,
+          .name_space = instance,
+          .log = bundle(id) / "shim.log"};
+}
+
+std::string Engine::State::cgroups_path(const Container& container) const {
+  const std::string& parent = container.host_config.cgroup_parent.empty() ? options.cgroup_parent + "-" + instance
+                                                                          : container.host_config.cgroup_parent;
+  return fmt::format("{}{}/{}", parent[0] == '/' ? "" : "/", parent, container.id);
+}
+
+void Engine::State::start(const LivePointer& live) {
+  std::lock_guard operation(live->operation);
+  start_locked(live);
+}
+
+void Engine::State::start_locked(const LivePointer& live) {
+  {
+    std::lock_guard lock(live->mutex);
+    Container& record = live->record;
+    if (live->removed || record.status == Status::kRemoving || record.status == Status::kDead) {
+      throw Error(ErrorCode::kConflict, "container is marked for removal and cannot be started");
+    }
+    if (record.status == Status::kPaused) {
+      throw Error(ErrorCode::kConflict, "cannot start a paused container, try unpause instead");
+    }
+    if (record.status == Status::kRunning) {
+      throw Error(ErrorCode::kAlreadyDone, "the container is running already");
+    }
+    record.status = Status::kStarting;
+    record.error.clear();
+    record.out_of_memory = false;
+    record.stopped_by_user = false;
+    live->restart_wanted = true;
+  }
+  Container record = live->copy();
+  records.update_state(record);
+  try {
+    launch(live, record);
+  } catch (const Error& error) {
+    start_failed(live, error);
+    throw;
+  }
+  {
+    std::lock_guard lock(live->mutex);
+    record.exec_ids = live->record.exec_ids;
+    record.status = Status::kRunning;
+    record.exit_code = 0;
+    record.started_at = now();
+    live->record = record;
+  }
+  records.update_state(record);
+  live->changed.notify_all();
+  publish(record, "start");
+  watch(live);
+}
+
+void Engine::State::launch(const LivePointer& live, Container& record) {
+  std::filesystem::path folder = bundle(record.id);
+  make_folders(folder / "rootfs", 0711);
+  auto remove_bundle = ScopeGuard([&] {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  });
+  // The shim's start and the making of the network don't depend on each other.
+  task::StartShimRequest request = shim_request(record.id);
+  auto shim = std::async(std::launch::async, [&request] { return task::start_shim(request); });
+  auto remove_shim = ScopeGuard([&] {
+    try {
+      if (shim.valid()) {
+        shim.wait();
+      }
+      task::delete_shim(request);
+    } catch (const Error& error) {
+      log::warn("after the failed start of container {}: {}", record.id, error.message());
+    }
+  });
+  record.endpoint = networks.connect(record.id, record.host_config.network_mode);
+  auto release_network = ScopeGuard([&] { networks.release(record.id); });
+  write_name_files(container_folder(record.id), record);
+  oci::Spec spec = build_spec({.container = record,
+                               .network_namespace = record.endpoint->namespace_path,
+                               .cgroups_path = cgroups_path(record),
+                               .init_binary = options.init_binary,
+                               .read_file = overlay_file_reader(record.upper_folder, record.lower_folders)});
+  replace_file(folder / "config.json", oci::to_json(spec), 0600, Durability::kUnsynced);
+
+  auto client = std::make_shared<task::Client>(shim.get());
+  record.pid = client->create(
+      {.id = record.id, .bundle = folder, .rootfs = root_mounts(snapshots, record.id), .stdio = stdio_of(record)});
+  hand_out_streams(*live, folder, record.config.stdin_once);
+  client->start(record.id, "");
+  {
+    std::lock_guard lock(live->mutex);
+    live->client = std::move(client);
+  }
+  release_network.dismiss();
+  remove_shim.dismiss();
+  remove_bundle.dismiss();
+}
+
+void Engine::State::start_failed(const LivePointer& live, const Error& error) {
+  std::vector<std::shared_ptr<PendingAttachment>> pending;
+  bool auto_remove = false;
+  {
+    std::lock_guard lock(live->mutex);
+    live->record.status = live->record.started_at ? Status::kExited : Status::kCreated;
+    live->record.exit_code = exit_code_of(error);
+    live->record.error = error.message();
+    live->record.pid = 0;
+    live->record.endpoint.reset();
+    live->client.reset();
+    live->restart_wanted = false;
+    ++live->ends;
+    pending.swap(live->attachments);
+    auto_remove = live->record.host_config.auto_remove;
+  }
+  for (const auto& attachment : pending) {
+    attachment->resolve(UniqueFd());
+  }
+  records.update_state(live->copy());
+  live->changed.notify_all();
+  if (auto_remove) {
+    try {
+      remove_locked(live);
+    } catch (const Error& removal) {
+      log::error("remove container {} after its failed start: {}", live->copy().id, removal.message());
+    }
+  }
+}
+
+void Engine::start(const std::string& reference) { state_->start(state_->find(reference)); }
+
+}  // namespace bulkhead::engine

@@ -1,0 +1,116 @@
+// `docker top`: what ps(1) of the host says of the container's processes.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "engine/engine_state.h"
+#include "support/error.h"
+#include "support/files.h"
+
+namespace bulkhead::engine {
+namespace {
+
+std::vector<std::string> split(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) {
+    words.push_back(word);
+  }
+  return words;
+}
+
+std::string run_ps(const std::vector<std::string>& arguments) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    throw system_error("create a pipe for ps");
+  }
+  UniqueFd output(ends[0]);
+  UniqueFd input(ends[1]);
+  std::vector<char*> argv = {const_cast<char*>("ps")};
+  for (const std::string& argument : arguments) {
+    argv.push_back(const_cast<char*>(argument.c_str()));
+  }
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, input.get(), STDERR_FILENO);
+  pid_t pid = 0;
+  int failure = posix_spawnp(&pid, "ps", &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failure != 0) {
+    throw system_error("run ps on the host (package procps)", failure);
+  }
+  input.reset();
+  std::string text = read_all(output.get(), 16UL << 20);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  if (status != 0) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("Error running ps: {}", text.substr(0, 512)));
+  }
+  return text;
+}
+
+/// Splits a line into as many columns as the title has; the last keeps its blanks.
+std::vector<std::string> columns_of(const std::string& line, size_t count) {
+  std::vector<std::string> columns;
+  size_t position = 0;
+  while (columns.size() + 1 < count) {
+    position = line.find_first_not_of(" \t", position);
+    if (position == std::string::npos) {
+      break;
+    }
+    size_t end = std::min(line.find_first_of(" \t", position), line.size());
+    columns.push_back(line.substr(position, end - position));
+    position = end;
+  }
+  position = position == std::string::npos ? std::string::npos : line.find_first_not_of(" \t", position);
+  columns.push_back(position == std::string::npos ? "" : line.substr(position));
+  return columns;
+}
+
+}  // namespace
+
+TopResult Engine::top(const std::string& reference, const std::string& ps_arguments) {
+  LivePointer live = state_->find(reference);
+  Container record = live->copy();
+  require_running(record);
+  std::shared_ptr<task::Client> client;
+  {
+    std::lock_guard lock(live->mutex);
+    client = live->client;
+  }
+  if (!client) {
+    throw Error(ErrorCode::kConflict, fmt::format("Container {} is not running", record.id));
+  }
+  std::vector<std::string> arguments = split(ps_arguments.empty() ? "-ef" : ps_arguments);
+  std::istringstream output(run_ps(arguments));
+  std::string line;
+  std::getline(output, line);
+  TopResult result;
+  result.titles = split(line);
+  auto pid_title = std::find(result.titles.begin(), result.titles.end(), "PID");
+  if (pid_title == result.titles.end()) {
+    throw Error(ErrorCode::kInvalidArgument, "Couldn't find PID field in ps output: name a ps format that has PID");
+  }
+  auto pid_column = static_cast<size_t>(pid_title - result.titles.begin());
+  std::set<std::string> wanted;
+  for (pid_t pid : client->pids(record.id)) {
+    wanted.insert(std::to_string(pid));
+  }
+  while (std::getline(output, line)) {
+    std::vector<std::string> columns = columns_of(line, result.titles.size());
+    if (pid_column < columns.size() && wanted.contains(columns[pid_column])) {
+      result.processes.push_back(std::move(columns));
+    }
+  }
+  return result;
+}
+
+}  // namespace bulkhead::engine
