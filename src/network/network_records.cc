@@ -54,12 +54,12 @@ bool exists(Database& database, std::string_view sql, const std::vector<Database
   return found;
 }
 
-/// The container's id shortened says whose link it is; where that is taken, chance decides.
-std::string free_link_name(Database& database, const std::string& prefix, const std::string& container_id) {
-  std::string name = (prefix + container_id).substr(0, kLinkNameSize);
-  while (exists(database, "SELECT 1 FROM network_endpoints WHERE link = ?", {name})) {
+/// By chance, as the link of the container's last run may be on its way out under its own name still.
+std::string free_link_name(Database& database, const std::string& prefix) {
+  std::string name;
+  do {
     name = (prefix + random_hex(kLinkNameSize / 2)).substr(0, kLinkNameSize);
-  }
+  } while (exists(database, "SELECT 1 FROM network_endpoints WHERE link = ?", {name}));
   return name;
 }
 
@@ -132,7 +132,7 @@ Endpoint NetworkRecords::add(const std::string& container_id, const NetworkInfo&
     DatabaseValue link = nullptr;
     if (!network.subnet.empty()) {
       address = static_cast<int64_t>(free_address(database_, network));
-      link = free_link_name(database_, link_prefix, container_id);
+      link = free_link_name(database_, link_prefix);
     }
     database_.run("INSERT INTO network_endpoints(container_id, id, network_id, address, link) VALUES(?, ?, ?, ?, ?)",
                   {container_id, random_hex(32), network.id, address, link});
