@@ -68,13 +68,13 @@ def test_environment_of_the_container_is_kept(docker):
     assert docker.ok("exec", name, "sh", "-c", "echo $X; pwd").split() == ["1", "/tmp"]
 
 
-@pytest.mark.parametrize("command, code, message", [
-    (["no-such-command"], 127, "executable file not found|no such file"),
-    (["/etc/not-executable"], 126, "permission denied"),
+@pytest.mark.parametrize("command, codes, message", [  # 126 was Docker's word for both until 23
+    (["no-such-command"], (126, 127), "executable file not found|no such file"),
+    (["/etc/not-executable"], (126,), "permission denied"),
 ])
-def test_commands_that_cannot_run(docker, container, command, code, message):
+def test_commands_that_cannot_run(docker, container, command, codes, message):
     result = docker("exec", container, *command)
-    assert result.code == code and re.search(message, result.out + result.err), result
+    assert result.code in codes and re.search(message, result.out + result.err), result
 
 
 def test_workdir_that_is_missing(docker, container):
@@ -111,6 +111,7 @@ def test_same_cgroup(docker, container):
     assert docker.ok("exec", container, "sh", "-c", "cat /proc/self/cgroup") == docker.ok("exec", container, "cat", "/proc/1/cgroup")
 
 
+@pytest.mark.bulkhead_only  # runc refuses --privileged where the host's root lacks a capability
 def test_privileged_exec(docker, container):
     full = docker.ok("run", "--rm", "--privileged", IMAGE, "grep", "CapEff", "/proc/self/status")
     assert docker.ok("exec", "--privileged", container, "grep", "CapEff", "/proc/self/status") == full

@@ -60,7 +60,8 @@ def test_streams_stay_apart_and_whole(docker):
 
 
 def test_terminal(each_docker):
-    with each_docker.terminal("run", "--rm", "-it", IMAGE, "sh", "-c", "tty; until stty size 2>/dev/null; do sleep 0.05; done; read x; echo got $x", rows=30, columns=100) as it:
+    # The client sets the size once the container has started.
+    with each_docker.terminal("run", "--rm", "-it", IMAGE, "sh", "-c", "tty; until stty size 2>/dev/null | grep .; do sleep 0.05; done; read x; echo got $x", rows=30, columns=100) as it:
         it.expect("/dev/pts/0")
         it.expect("30 100")
         it.sendline("hello")

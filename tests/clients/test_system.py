@@ -1,6 +1,7 @@
 """version, info, ping, events, and how an API version is agreed on."""
 import json
 import threading
+import time
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_api_versions(api, version, status):
     answer = api.get(f"/{version}/containers/json")
     assert answer.status == status
     if status == 400:
-        assert "version" in answer.message
+        assert b"version" in answer.body
 
 
 def test_events(docker):
@@ -62,7 +63,7 @@ def test_events(docker):
 def test_events_of_the_past(docker):
     name = docker.ok("run", "-d", "--name", "past", IMAGE, "true")
     docker.ok("wait", name)
-    out = wait_until(lambda: docker.ok("events", "--since", "1m", "--until", "0s", "--filter", "container=past", "--format", "{{.Action}}"))
+    out = docker.ok("events", "--since", "1m", "--until", str(int(time.time()) + 1), "--filter", "container=past", "--format", "{{.Action}}")
     assert {"create", "start", "die"} <= set(out.split())
 
 
