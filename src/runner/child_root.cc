@@ -1,0 +1,76 @@
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runner/child.h"
+
+namespace bulkhead::runner {
+
+namespace {
+
+void mount_rootfs(const Child& child) {
+  const ContainerPlan& container = *child.plan.container;
+  if (container.private_parent != nullptr) {
+    check(child, ::mount(nullptr, container.private_parent, nullptr, MS_PRIVATE, nullptr), Step::kPropagation);
+  }
+  uint32_t index = 0;
+  for (const RootfsMount& mount : container.rootfs_mounts) {
+    check(child, ::mount(mount.source, container.rootfs, mount.type, mount.flags, mount.data), Step::kRootfsMount, index);
+    constexpr unsigned long kBindChanges = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    if ((mount.flags & MS_BIND) != 0 &&
+        (mount.flags & kBindChanges) != 0) {  // mount(2): a bind takes flags only when remounted
+      unsigned long flags = (mount.flags & ~static_cast<unsigned long>(MS_REC)) | MS_REMOUNT;
+      check(child, ::mount(nullptr, container.rootfs, nullptr, flags, nullptr), Step::kRootfsMount, index);
+    }
+    ++index;
+  }
+  if (container.rootfs_mounts.empty()) {  // pivot_root(2) wants a mount point
+    check(child, ::mount(container.rootfs, container.rootfs, nullptr, MS_BIND | MS_REC, nullptr), Step::kRootfs);
+    check(child, ::mount(nullptr, container.rootfs, nullptr, MS_PRIVATE | MS_REC, nullptr), Step::kRootfs);
+  }
+}
+
+void pivot(Child& child) {
+  const ContainerPlan& container = *child.plan.container;
+  check(child, ::fchdir(child.root), Step::kPivot);
+  // pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one, and is then unmounted.
+  check(child, ::syscall(SYS_pivot_root, ".", "."), Step::kPivot);
+  if ((container.propagation & MS_SHARED) != 0) {
+    // Or the unmount would reach the host.
+    check(child, ::mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr), Step::kPivot);
+  }
+  check(child, ::umount2(".", MNT_DETACH), Step::kPivot);
+  check(child, ::chdir("/"), Step::kPivot);
+}
+
+}  // namespace
+
+void build_root(Child& child) {
+  ContainerPlan& container = *child.plan.container;
+  check(child, ::mount(nullptr, "/", nullptr, container.propagation, nullptr), Step::kPropagation);
+  open_mount_sources(child);
+  mount_rootfs(child);
+  child.root = ::open(container.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  check(child, child.root, Step::kRootfs);
+  attach_mounts(child);
+  if (container.make_devices) {
+    make_devices(child);
+  }
+  if (child.plan.process.terminal) {
+    open_terminal(child);
+  }
+  mask_paths(child);
+  pivot(child);
+  if (container.readonly_root) {
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_RDONLY;
+    check(child, ::mount_setattr(AT_FDCWD, "/", 0, &attributes, sizeof(attributes)), Step::kReadonlyRoot);
+  }
+  if (container.root_propagation != 0) {
+    check(child, ::mount(nullptr, "/", nullptr, container.root_propagation, nullptr), Step::kRootPropagation);
+  }
+}
+
+}  // namespace bulkhead::runner

@@ -1,0 +1,44 @@
+// Turns an OCI spec into a Plan: everything that can be decided, checked or opened before there is a child.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "linux/cgroup.h"
+#include "oci/runtime_spec.h"
+#include "runner/plan.h"
+#include "support/unique_fd.h"
+
+namespace bulkhead::runner {
+
+struct InitRequest {
+  const oci::Spec& spec;
+  std::filesystem::path bundle;
+  std::vector<oci::Mount> rootfs;  // on <bundle>/rootfs; empty: root.path is there already
+  std::array<UniqueFd, 3> streams;
+  const linux::Cgroup& cgroup;  // made already
+  std::filesystem::path cache_folder;
+};
+
+struct ExecRequest {
+  const oci::Spec& spec;  // the container's
+  const oci::Process& process;
+  std::array<UniqueFd, 3> streams;
+  const linux::Cgroup& cgroup;
+  std::filesystem::path cache_folder;
+  int init_pidfd = -1;
+};
+
+/// kInvalidArgument and kNotSupported name the property at fault.
+std::unique_ptr<Plan> plan_init(InitRequest request);
+std::unique_ptr<Plan> plan_exec(ExecRequest request);
+
+/// The part that both share (plan_process.cc).
+void plan_process(Plan& plan, const oci::Process& process, const oci::Linux& section, std::array<UniqueFd, 3> streams,
+                  const std::filesystem::path& cache_folder);
+/// linux.mounts, devices, masks (plan_mounts.cc).
+void plan_mounts(Plan& plan, const oci::Spec& spec, const linux::Cgroup& cgroup);
+
+}  // namespace bulkhead::runner
