@@ -3,6 +3,7 @@ import fcntl
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import pytest
@@ -187,3 +188,11 @@ def registry():
     """A real registry with busybox:1, debian:12 and big:1, read-only."""
     with Registry(images.image_folder() / "registry") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def probe(session_folder):
+    """A static program that makes system calls by number and prints "number errno" for each."""
+    program = session_folder / "probe"
+    subprocess.run(["gcc", "-static", "-O1", "-o", program, pathlib.Path(__file__).parent / "support/syscall_probe.c"], check=True)
+    return program

@@ -80,8 +80,7 @@ def test_without_limits_there_are_none(docker):
 @pytest.mark.parametrize("option, letter, soft, hard", [("nofile=100:200", "n", "100", "200"), ("nproc=500", "u", "500", "500"),
                                                         ("core=0", "c", "0", "0"), ("stack=4194304:8388608", "s", "4096", "8192")])
 def test_ulimits(docker, option, letter, soft, hard):
-    shell = {"u": "p"}.get(letter, letter)  # busybox calls the number of processes -p
-    assert inside(docker, "--ulimit", option, script=f"ulimit -S{shell}; ulimit -H{shell}").split() == [soft, hard]
+    assert inside(docker, "--ulimit", option, script=f"ulimit -S{letter}; ulimit -H{letter}").split() == [soft, hard]
 
 
 def test_ulimits_hold_in_exec(docker):

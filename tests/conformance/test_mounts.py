@@ -13,6 +13,7 @@ def sh(docker, script, *options):
 
 @pytest.fixture
 def folder(tmp_path):
+    tmp_path.chmod(0o755)
     (tmp_path / "file").write_text("from the host\n")
     return tmp_path
 
@@ -60,7 +61,7 @@ def test_submounts_come_along(docker, folder):
 
 
 def test_same_target_twice(docker, folder):
-    docker.fails("run", "--rm", "-v", f"{folder}:/m", "-v", f"{folder}:/m", IMAGE, "true", code=125, match="Duplicate mount point: /m")
+    docker.fails("run", "--rm", "-v", f"{folder}:/m", "-v", "/tmp:/m", IMAGE, "true", code=125, match="Duplicate mount point: /m")
 
 
 def test_tmpfs(docker):
@@ -79,7 +80,7 @@ def test_read_only_root(docker):
 
 def test_changes_stay_in_the_container(docker):
     sh(docker, "rm -rf /etc; echo changed >/new")
-    assert sh(docker, "ls /new /etc/passwd 2>&1").splitlines()[-1] == "/etc/passwd"
+    assert sh(docker, "ls -d /new /etc/passwd 2>/dev/null || true") == "/etc/passwd"
 
 
 def test_default_mounts(docker):

@@ -122,18 +122,35 @@ class Dockerd(Engine):
         self.root = folder / "root"
         self.bridge = "bkref" + hashlib.sha256(str(folder).encode()).hexdigest()[:6]
 
+        self.containerd = None
+
     def command(self):
         return ["/usr/sbin/dockerd", "--data-root", str(self.root), "--exec-root", str(self.folder / "x"), "--pidfile",
-                str(self.folder / "pid"), "--host", self.host, "--bridge", self.bridge, "--iptables=false", "--ip6tables=false",
+                str(self.folder / "pid"), "--containerd", str(self.folder / "containerd.sock"), "--host", self.host, "--bridge", self.bridge, "--iptables=false", "--ip6tables=false",
                 "--ip-masq=false", "--userland-proxy=false", "--live-restore", "--exec-opt", "native.cgroupdriver=cgroupfs"]
 
     def start(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "pid").unlink(missing_ok=True)  # dockerd refuses to start beside its own stale one
         if not os.path.exists(f"/sys/class/net/{self.bridge}"):
             subprocess.run(["ip", "link", "add", self.bridge, "type", "bridge"], check=True)
             subprocess.run(["ip", "address", "add", self.free_subnet(), "dev", self.bridge], check=True)
             subprocess.run(["ip", "link", "set", self.bridge, "up"], check=True)
+        if self.containerd is None:
+            self.start_containerd()
         super().start()
+
+    def start_containerd(self):
+        """Its own process, as systemd would run it: it outlives a kill of dockerd."""
+        config = self.folder / "containerd.toml"
+        config.write_text(f'version = 2\nroot = "{self.folder}/containerd"\nstate = "{self.folder}/c"\n'
+                          f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{self.folder}/containerd.sock"\n')
+        with open(self.folder / "containerd.log", "ab") as log:
+            self.containerd = subprocess.Popen(["containerd", "--config", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        end = time.monotonic() + 30
+        while not (self.folder / "containerd.sock").exists():
+            assert self.containerd.poll() is None and time.monotonic() < end, (self.folder / "containerd.log").read_text()
+            time.sleep(0.02)
 
     @staticmethod
     def free_subnet():
@@ -141,6 +158,9 @@ class Dockerd(Engine):
         return next(f"10.213.{third}.1/24" for third in range(1, 255) if f"10.213.{third}." not in routes)
 
     def clean_up(self):
+        if self.containerd is not None:
+            self.containerd.terminate()
+            self.containerd.wait()
         subprocess.run(["ip", "link", "delete", self.bridge], stderr=subprocess.DEVNULL)
         super().clean_up()
 
