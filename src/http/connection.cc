@@ -1,0 +1,137 @@
+#include "http/connection.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+
+namespace bulkhead::http {
+namespace {
+
+int milliseconds_until(Deadline deadline) {
+  if (!deadline) {
+    return -1;
+  }
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000));
+}
+
+Error gone() { return {ErrorCode::kUnavailable, "the client has closed the connection"}; }
+
+/// Takes `count` written bytes off the front of the parts.
+void advance(std::array<iovec, 3>& parts, size_t count) {
+  for (iovec& part : parts) {
+    size_t taken = std::min(count, part.iov_len);
+    part.iov_base = static_cast<char*>(part.iov_base) + taken;
+    part.iov_len -= taken;
+    count -= taken;
+  }
+}
+
+iovec part_of(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+
+}  // namespace
+
+Deadline after(std::chrono::milliseconds duration) { return Clock::now() + duration; }
+
+Connection::Connection(UniqueFd socket, Peer peer, int stop_descriptor)
+    : socket_(std::move(socket)), peer_(peer), stop_descriptor_(stop_descriptor) {
+  int flags = ::fcntl(socket_.get(), F_GETFL);
+  if (flags < 0 || ((flags & O_NONBLOCK) == 0 && ::fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK) != 0)) {
+    throw system_error("make a connection non-blocking");
+  }
+}
+
+Connection::Readiness Connection::wait_readable(Deadline deadline) {
+  std::array<pollfd, 2> polled = {{{socket_.get(), POLLIN, 0}, {stop_descriptor_, POLLIN, 0}}};
+  for (;;) {
+    int count = ::poll(polled.data(), polled.size(), milliseconds_until(deadline));
+    if (count < 0 && errno != EINTR) {
+      throw system_error("wait for a client");
+    }
+    if (count == 0) {
+      return Readiness::kTimedOut;
+    }
+    if (count > 0) {
+      // What has arrived is served before the server stops.
+      return polled[0].revents != 0 ? Readiness::kReadable : Readiness::kStopping;
+    }
+  }
+}
+
+size_t Connection::receive(char* buffer, size_t size, Deadline deadline) {
+  for (;;) {
+    ssize_t count = ::recv(socket_.get(), buffer, size, 0);
+    if (count >= 0) {
+      return static_cast<size_t>(count);
+    }
+    if (errno == EINTR) {
+      continue;
+    }
+    if (errno != EAGAIN) {
+      throw gone();
+    }
+    switch (wait_readable(deadline)) {
+      case Readiness::kReadable: break;
+      case Readiness::kTimedOut: throw StatusError(408, "the request was not complete in time");
+      case Readiness::kStopping: throw Error(ErrorCode::kUnavailable, "the engine is stopping");
+    }
+  }
+}
+
+void Connection::send(std::string_view first, std::string_view second, std::string_view third, Deadline deadline) {
+  std::array<iovec, 3> parts = {part_of(first), part_of(second), part_of(third)};
+  size_t left = first.size() + second.size() + third.size();
+  while (left > 0) {
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    if (count >= 0) {
+      advance(parts, static_cast<size_t>(count));
+      left -= static_cast<size_t>(count);
+      continue;
+    }
+    if (errno == EINTR) {
+      continue;
+    }
+    if (errno != EAGAIN) {
+      throw gone();
+    }
+    std::array<pollfd, 2> polled = {{{socket_.get(), POLLOUT, 0}, {stop_descriptor_, POLLIN, 0}}};
+    int ready = ::poll(polled.data(), polled.size(), milliseconds_until(deadline));
+    if (ready == 0 || (ready > 0 && polled[0].revents == 0)) {
+      throw Error(ErrorCode::kUnavailable, "the client does not read its answer");
+    }
+  }
+}
+
+bool Connection::is_gone() const {
+  pollfd polled{socket_.get(), POLLRDHUP, 0};
+  return ::poll(&polled, 1, 0) > 0 && (polled.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+bool Connection::is_stopping() const {
+  pollfd polled{stop_descriptor_, POLLIN, 0};
+  return ::poll(&polled, 1, 0) > 0;
+}
+
+void Connection::linger(std::chrono::milliseconds limit) {
+  ::shutdown(socket_.get(), SHUT_WR);
+  std::array<char, 16384> discarded{};
+  Deadline deadline = after(limit);
+  try {
+    while (receive(discarded.data(), discarded.size(), deadline) > 0) {
+      if (Clock::now() > *deadline) {
+        return;
+      }
+    }
+  } catch (const Error&) {
+    // The client has gone, or goes on sending: either way this is the end.
+  }
+}
+
+}  // namespace bulkhead::http
