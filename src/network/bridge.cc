@@ -158,6 +158,11 @@ void Bridge::add_link(const Endpoint& endpoint, int peer_namespace) {
   }
 }
 
+void Bridge::wait_for_link(const Endpoint& endpoint) {
+  std::lock_guard lock(mutex_);
+  wait_until_operational(host(), endpoint.host_interface);
+}
+
 std::vector<std::string> Bridge::ports() {
   std::lock_guard lock(mutex_);
   std::vector<std::string> names;

@@ -27,6 +27,8 @@ class Bridge {
   NetworkInfo ensure();
   /// Makes a container's link in it. A link of that name that is there already is a crash's leftover: it is replaced.
   void add_link(const Endpoint& endpoint, int peer_namespace);
+  /// Call once the other end is up.
+  void wait_for_link(const Endpoint& endpoint);
   /// Links in the bridge.
   std::vector<std::string> ports();
   /// Removes link and table.

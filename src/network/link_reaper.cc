@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "linux/netlink.h"
 #include "network/links.h"
 #include "support/error.h"
 #include "support/log.h"
 
 namespace bulkhead::network {
 
-LinkReaper::LinkReaper() : thread_([this] { work(); }) {}
+LinkReaper::LinkReaper() : socket_(NETLINK_ROUTE), thread_([this] { work(); }) {}
 
 LinkReaper::~LinkReaper() {
   {
@@ -52,8 +51,7 @@ void LinkReaper::work() {
     deleting_ = std::exchange(waiting_, {});
     lock.unlock();
     try {
-      linux::NetlinkSocket socket(NETLINK_ROUTE);
-      delete_links(socket, deleting_);  // written by this thread only
+      delete_links(socket_, deleting_);  // written by this thread only
     } catch (const Error& error) {
       // Nobody waits for an answer; the next start's recovery finds what is left.
       log::warn("{}", error.message());

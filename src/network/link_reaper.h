@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "linux/netlink.h"
+
 namespace bulkhead::network {
 
 class LinkReaper {
@@ -30,6 +32,7 @@ class LinkReaper {
  private:
   void work();
 
+  linux::NetlinkSocket socket_;  // of the thread's alone
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::string> waiting_;

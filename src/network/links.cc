@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <thread>
 
 #include "support/error.h"
 
@@ -54,6 +56,8 @@ Link parse_link(const nlmsghdr& message) {
       link.name = text_of(bytes);
     } else if (type == IFLA_MASTER) {
       link.master = static_cast<int>(number_of(bytes));
+    } else if (type == IFLA_OPERSTATE) {
+      link.is_operational = number_of(bytes) == IF_OPER_UP;
     }
   });
   return link;
@@ -176,6 +180,18 @@ void make_veth(NetlinkSocket& socket, const VethSpec& spec) {
     });
   });
   socket.execute(std::move(batch));
+}
+
+void wait_until_operational(NetlinkSocket& socket, const std::string& name) {
+  // Since Linux 6.9 asking is enough: RTM_GETLINK brings the state up to date first. Before, the work queue has to come to it.
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+  while (std::chrono::steady_clock::now() < deadline) {
+    auto link = find_link(socket, name);
+    if (!link || link->is_operational) {
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
+  }
 }
 
 void attach_links(NetlinkSocket& socket, const std::vector<std::string>& names, int bridge_index) {

@@ -18,6 +18,7 @@ struct Link {
   std::string name;
   int master = 0;  // index of the bridge it is in, 0: none
   bool is_up = false;
+  bool is_operational = false;  // up, and the kernel has taken notice that its other end is too
 };
 
 /// One link by name; nullopt where there is none.
@@ -38,6 +39,9 @@ struct VethSpec {
 };
 /// The end on the host is up when this returns; `configure_inside` sets the other up.
 void make_veth(linux::NetlinkSocket& socket, const VethSpec& spec);
+/// Waits until frames pass through a bridge's port. The kernel notices the other end's being up a moment later, in a work
+/// queue; what a container sends before is lost, and sent again by ARP and TCP only after a second.
+void wait_until_operational(linux::NetlinkSocket& socket, const std::string& name);
 /// Puts links that lost their bridge back; links that are gone are fine.
 void attach_links(linux::NetlinkSocket& socket, const std::vector<std::string>& names, int bridge_index);
 /// Links that are gone already are fine.

@@ -54,6 +54,7 @@ void NetworkStore::State::connect_bridge(const std::string& container_id, const 
     linux::NetlinkSocket inside(NETLINK_ROUTE);
     bridge.add_link(endpoint, descriptor);
     configure_inside(inside, *parse_ipv4(endpoint.address), endpoint.prefix_length, *parse_ipv4(endpoint.gateway));
+    bridge.wait_for_link(endpoint);
   });
 }
 

@@ -188,6 +188,20 @@ TEST_F(NetworkKernel, ContainerReachesGatewayAndNeighbour) {
   EXPECT_TRUE(can_connect("", two.address, 7002)) << "the host reaches its containers";
 }
 
+TEST_F(NetworkKernel, FramesPassAtOnce) {
+  Endpoint first = store_->connect("first", "bridge");
+  Server server(first.namespace_path, first.address, 7008);
+  for (int i = 0; i < 40; ++i) {
+    std::string id = fmt::format("c{}", i);
+    Endpoint endpoint = store_->connect(id, "bridge");
+    auto start = steady_clock::now();
+    ASSERT_TRUE(can_connect(endpoint.namespace_path, first.address, 7008)) << i;
+    EXPECT_LT(milliseconds_since(start), 500) << "a frame was lost";
+    server.accept_peer();
+    store_->release(id);
+  }
+}
+
 /// Prints rather than judges: machines differ.
 TEST_F(NetworkKernel, TimesOfConnectAndRelease) {
   store_->connect("first", "bridge");
@@ -410,6 +424,7 @@ TEST_F(NetworkKernel, KilledAtAnyMomentNothingIsLost) {
     store_.reset();
     database_.reset();
     pid_t child = fork();
+    ASSERT_GE(child, 0);
     if (child == 0) {
       Database database(root_ / "state.db");
       NetworkStore store(options_with("test", ""), database);
