@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "linux/pidfd.h"
 #include "shim/command_line.h"
 #include "shim/listener.h"
 #include "shim/shim.h"
@@ -146,14 +146,17 @@ void end_running_shim(const std::filesystem::path& socket_path) {
   if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) {
     return;
   }
-  UniqueFd process(::pidfd_open(peer.pid, 0));
-  if (!process) {
-    return;
-  }
-  ::pidfd_send_signal(process.get(), SIGKILL, nullptr, 0);
   constexpr int kPatience = 5000;  // milliseconds
-  pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
-  ::poll(&ended, 1, kPatience);
+  try {
+    UniqueFd process = linux::open_pidfd(peer.pid);
+    linux::send_signal(process.get(), SIGKILL);
+    pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
+    ::poll(&ended, 1, kPatience);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) {
+      throw;
+    }
+  }
 }
 
 int remove(const CommandLine& line, const IsolationRegistry& isolations) {
