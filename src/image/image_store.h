@@ -5,7 +5,7 @@
 // every second while waiting on the network) ends a transfer whose client has gone.
 #pragma once
 
-#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "image/cancel.h"
 #include "image/image.h"
 
 namespace bulkhead {
@@ -24,8 +25,6 @@ class LayerStore;
 }
 
 namespace bulkhead::image {
-
-using CancelToken = std::shared_ptr<std::atomic<bool>>;
 
 /// One line of the progress that the docker client draws (Engine API: POST /images/create, "CreateImageInfo").
 struct Progress {
@@ -50,9 +49,11 @@ struct PullRequest {
 };
 
 struct ImageStoreOptions {
-  std::filesystem::path root;                    // "<instance root>/content"
-  std::vector<std::string> insecure_registries;  // plain HTTP allowed: "host:port" or CIDR; loopback always is
-  int parallel_downloads = 3;
+  std::filesystem::path root;                                  // "<instance root>/content"
+  std::vector<std::string> insecure_registries;                // plain HTTP allowed: "host:port" or CIDR; loopback always is
+  int parallel_downloads = 3;                                  // layers at once, over all pulls
+  std::filesystem::path certificates = "/etc/docker/certs.d";  // per registry, as Docker has them
+  std::chrono::milliseconds connect_timeout{10'000}, stall_timeout{30'000};
 };
 
 struct Removal {
@@ -86,14 +87,23 @@ class ImageStore {
   Image import(const ImportRequest& request, const ByteSource& read);
 
   void tag(const std::string& source, const std::string& repository, const std::string& tag);
-  /// Docker's rules: a name untags; the last name, or an id with `force`, deletes. `in_use(image id)` names a container that
-  /// uses the image, or "". Throws kConflict in Docker's words.
+  /// A container that uses an image; made of an id (a running one's), or "" for none.
+  struct User {
+    User() = default;
+    User(std::string id) : container_id(std::move(id)) {}  // NOLINT(google-explicit-constructor)
+    User(std::string id, bool is_running) : container_id(std::move(id)), running(is_running) {}
+    std::string container_id;
+    bool running = true;
+  };
+  /// Docker's rules: a name untags; the last name, or an id, deletes; `force` passes what only a running container forbids.
+  /// `in_use(image id)` names a container that uses the image, running ones first. Throws kConflict in Docker's words.
   enum class Force { kNo, kYes };
   std::vector<Removal> remove(const std::string& reference, Force force,
-                              const std::function<std::string(const std::string& image_id)>& in_use);
+                              const std::function<User(const std::string& image_id)>& in_use);
+
+  struct State;  // image_store_state.h, for the files that implement this
 
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

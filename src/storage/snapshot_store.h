@@ -7,16 +7,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
-
-namespace bulkhead {
-class Database;
-}
 
 namespace bulkhead::storage {
 
 class LayerStore;
+class Trash;
 
 /// One mount(2), as containerd's types.Mount says it.
 struct MountInstruction {
@@ -28,13 +26,15 @@ struct MountInstruction {
 class SnapshotStore {
  public:
   SnapshotStore(std::filesystem::path root, LayerStore& layers);
+  ~SnapshotStore();
 
   /// Makes the folders. `chain_ids` bottom first. References held on the layers are the caller's affair. Throws kConflict where
-  /// it exists.
+  /// it exists, kNotFound where a layer is missing.
   void create(const std::string& id, const std::vector<std::string>& chain_ids);
-  /// How to mount it. lowerdir is kept short (a page limits mount data: mount(2)): up to 127 layers work.
+  /// How to mount it. lowerdir is kept short (a page limits mount data: mount(2)): 127 layers fit where the instance's root
+  /// folder has up to about 20 characters. Throws kNotSupported where they don't.
   std::vector<MountInstruction> mounts(const std::string& id);
-  /// Removes it with everything a container wrote; idempotent.
+  /// Removes it with everything a container wrote; idempotent. The files are deleted in the background.
   void remove(const std::string& id);
   /// Ids on disk, to remove those no container owns after a crash.
   std::vector<std::string> list();
@@ -47,8 +47,13 @@ class SnapshotStore {
   Folders folders(const std::string& id);
 
  private:
-  std::filesystem::path root_;
+  std::filesystem::path folder(const std::string& id) const;
+  std::vector<std::string> lower_names(const std::string& id) const;
+
+  std::filesystem::path root_;  // "<root>/snapshots"
   LayerStore& layers_;
+  std::unique_ptr<Trash> trash_;
+  bool has_index_option_ = false;  // overlayfs of this kernel knows "index"
 };
 
 }  // namespace bulkhead::storage

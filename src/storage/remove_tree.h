@@ -1,0 +1,13 @@
+// Deletes a folder with everything below it, however deep and however hostile its content. Blocks on the disk.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+namespace bulkhead::storage {
+
+/// Removes `name` (a file, a link or a whole folder) inside the folder `parent`. Missing is fine. Never follows a symbolic
+/// link, uses two descriptors at any depth. Returns early where `stop` becomes true. Throws naming `name`.
+void remove_tree(int parent, const std::string& name, const std::atomic<bool>* stop = nullptr);
+
+}  // namespace bulkhead::storage

@@ -1,0 +1,48 @@
+// Pulls one image into a fresh store and says how long it took: `pull_bench FOLDER REFERENCE [--keep]`.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+
+#include "database/database.h"
+#include "image/image_store.h"
+#include "storage/layer_store.h"
+#include "support/error.h"
+#include "support/files.h"
+
+using namespace bulkhead;
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    fmt::print(stderr, "usage: pull_bench FOLDER REFERENCE [--keep]\n");
+    return 2;
+  }
+  std::filesystem::path root = argv[1];
+  bool keep = argc > 3 && std::string_view(argv[3]) == "--keep";
+  try {
+    if (!keep) {
+      std::filesystem::remove_all(root);
+    }
+    make_folders(root);
+    Database database(root / "state.db");
+    storage::LayerStore layers(root, database);
+    image::ImageStore images({.root = root / "content"}, database, layers);
+    auto start = std::chrono::steady_clock::now();
+    image::Image image = images.pull(
+        {.reference = argv[2]},
+        [&](const image::Progress& line) {
+          if (line.total == 0) {
+            fmt::print("{}{}{}\n", line.id, line.id.empty() ? "" : ": ", line.status);
+          }
+        },
+        nullptr);
+    std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+    fmt::print("{} {} bytes, {} layers: {:.3f} s\n", image.id, image.size, image.chain_ids.size(), time.count());
+    return 0;
+  } catch (const Error& error) {
+    fmt::print(stderr, "{} ({})\n", error.message(), name(error.code()));
+    return 1;
+  }
+}
