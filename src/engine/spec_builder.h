@@ -27,6 +27,9 @@ struct SpecRequest {
   RootFileReader read_file;
 };
 
+/// Throws what `build_spec` would throw for options that are wrong whatever the image and the host's devices are: for create,
+/// where Docker refuses them.
+void check_options(const Container& container);
 /// Throws kInvalidArgument, kNotSupported or kNotFound naming the option. `Container::path` and `args` are the command.
 oci::Spec build_spec(const SpecRequest& request);
 /// The process of an exec inside a container that was started from `spec`.

@@ -1,0 +1,21 @@
+// Which capabilities a container's process gets: Docker's default set, changed by --cap-add, --cap-drop and --privileged. Pure.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "engine/container_config.h"
+#include "oci/runtime_spec.h"
+
+namespace bulkhead::engine {
+
+/// Every capability of capabilities(7), in its order; what the kernel at hand doesn't know is left out by the runner.
+const std::vector<std::string>& all_capabilities();
+/// Throws kInvalidArgument "invalid CapAdd: unknown capability: ..." as Docker does.
+std::vector<std::string> granted_capabilities(const HostConfig& host_config);
+/// The sets for a process: only root starts with them; for everybody else they bound what execve(2) can give.
+oci::Capabilities capability_sets(const std::vector<std::string>& granted, uid_t uid);
+
+}  // namespace bulkhead::engine
