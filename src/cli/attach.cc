@@ -5,6 +5,7 @@
 
 #include "cli/detach_keys.h"
 #include "cli/foreground.h"
+#include "cli/json_fields.h"
 #include "cli/options.h"
 #include "cli/queries.h"
 #include "cli/verbs.h"
@@ -14,15 +15,14 @@ namespace bulkhead::cli {
 namespace {
 
 void require_running(const nlohmann::json& container, const std::string& name) {
-  const nlohmann::json& state = container.at("State");
-  if (!state.value("Running", false)) {
+  const nlohmann::json& state = field(container, "State");
+  if (!flag_at(state, "Running")) {
     throw Error(ErrorCode::kConflict,
-                fmt::format("cannot attach to the stopped container '{}'; 'bulkhead start -ai {}' starts it "
-                            "and attaches",
-                            name, name));
+                fmt::format("cannot attach to a stopped container; 'bulkhead start -ai {}' starts it and attaches", name));
   }
-  if (state.value("Paused", false)) {
-    throw Error(ErrorCode::kConflict, fmt::format("cannot attach to '{}': it is paused", name));
+  if (flag_at(state, "Paused")) {
+    throw Error(ErrorCode::kConflict,
+                fmt::format("cannot attach to a paused container; 'bulkhead unpause {}' lets it go on", name));
   }
 }
 
@@ -44,8 +44,8 @@ int run_attach(Api& api, Words words) {
   const std::string& name = options.arguments().front();
   nlohmann::json container = api.get(container_path(name, "json"));
   require_running(container, name);
-  Terminal terminal = container.at("Config").value("Tty", false) ? Terminal::kYes : Terminal::kNo;
-  bool in = !no_stdin && container.at("Config").value("OpenStdin", false);
+  Terminal terminal = flag_at(field(container, "Config"), "Tty") ? Terminal::kYes : Terminal::kNo;
+  bool in = !no_stdin && flag_at(field(container, "Config"), "OpenStdin");
   require_terminal(terminal, in ? STDIN_FILENO : -1);
 
   ContainerStream stream(api, {.resize_path = container_path(name, "resize"), .kill_path = container_path(name, "kill")},

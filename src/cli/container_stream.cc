@@ -110,9 +110,15 @@ StreamPump::Then ContainerStream::on_signal(int number) {
   return StreamPump::Then::kContinue;
 }
 
+bool lacks_terminal(Terminal terminal, int in) { return terminal == Terminal::kYes && in >= 0 && isatty(in) == 0; }
+
+Error lacks_terminal_error() {
+  return {ErrorCode::kInvalidArgument, "the input device is not a TTY: leave out -t, or run it from a terminal"};
+}
+
 void require_terminal(Terminal terminal, int in) {
-  if (terminal == Terminal::kYes && in >= 0 && isatty(in) == 0) {
-    throw Error(ErrorCode::kInvalidArgument, "the input device is not a TTY: leave out -t, or run it from a terminal");
+  if (lacks_terminal(terminal, in)) {
+    throw lacks_terminal_error();
   }
 }
 

@@ -10,6 +10,7 @@
 #include "cli/api.h"
 #include "cli/stream_pump.h"
 #include "cli/terminal.h"
+#include "support/error.h"
 
 namespace bulkhead::cli {
 
@@ -46,7 +47,9 @@ class ContainerStream {
   int ended_by_ = 0;  // the signal that ends this process
 };
 
-/// Throws where a terminal is asked for with an input that is none, in docker's words.
+/// Whether a terminal is asked for with an input that is none; and that as an error, in docker's words.
+bool lacks_terminal(Terminal terminal, int in);
+Error lacks_terminal_error();
 void require_terminal(Terminal terminal, int in);
 /// [rows, columns] of this terminal, for ConsoleSize; nullopt without one.
 std::optional<WindowSize> console_size();

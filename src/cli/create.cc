@@ -6,6 +6,7 @@
 
 #include "cli/container_stream.h"
 #include "cli/create_container.h"
+#include "cli/json_fields.h"
 #include "cli/queries.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
@@ -87,10 +88,10 @@ std::string create_container(Api& api, const CreateOptions& options, const std::
     pull_image(api, image, options.platform, stderr, style);
     answer = api.post("/containers/create", query, body);
   }
-  for (const json& warning : answer.value("Warnings", json::array())) {
-    fmt::print(stderr, "WARNING: {}\n", printable(warning.get<std::string>()));
+  for (const std::string& warning : texts_at(answer, "Warnings")) {
+    fmt::print(stderr, "WARNING: {}\n", printable(warning));
   }
-  std::string id = answer.at("Id");
+  std::string id = required_text(answer, "Id");
   id_file.write(id);
   return id;
 }

@@ -89,6 +89,14 @@ json restart_policy(const std::string& text) {
   return policy;
 }
 
+std::string read_profile(const std::string& path) {
+  try {
+    return read_file(path, 4UL << 20);
+  } catch (const Error& error) {
+    throw error.wrap("--security-opt seccomp");
+  }
+}
+
 // A profile is read here and sent as text: the engine may be elsewhere, and must not open files that a client names.
 void add_security_options(json& host, const std::vector<std::string>& texts) {
   json list = json::array();
@@ -105,7 +113,7 @@ void add_security_options(json& host, const std::vector<std::string>& texts) {
       list.push_back(text);
       continue;
     }
-    json profile = json::parse(read_file(value, 4UL << 20), nullptr, false);
+    json profile = json::parse(read_profile(value), nullptr, false);
     if (profile.is_discarded()) {
       throw_bad("--security-opt", text, fmt::format("the file '{}' is no JSON", value));
     }

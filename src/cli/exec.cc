@@ -6,6 +6,7 @@
 #include "cli/container_stream.h"
 #include "cli/detach_keys.h"
 #include "cli/environment.h"
+#include "cli/json_fields.h"
 #include "cli/options.h"
 #include "cli/queries.h"
 #include "cli/verbs.h"
@@ -45,7 +46,7 @@ std::string create_exec(Api& api, const ExecOptions& exec, const std::vector<std
                {"DetachKeys", exec.detach_keys},
                {"Env", environment(exec.env_file, exec.env)},
                {"Cmd", std::vector<std::string>(arguments.begin() + 1, arguments.end())}};
-  return api.post(container_path(arguments.front(), "exec"), {}, body).at("Id");
+  return required_text(api.post(container_path(arguments.front(), "exec"), {}, body), "Id");
 }
 
 json start_body(const ExecOptions& exec) {
@@ -88,10 +89,10 @@ int run_exec(Api& api, Words words) {
     return 0;
   }
   json state = api.get(path + "/json");
-  if (!state.at("ExitCode").is_number_integer()) {
+  if (!field(state, "ExitCode").is_number_integer()) {
     throw Error(ErrorCode::kInternal, "the command's streams ended but it still runs; its exit code is not known");
   }
-  return state["ExitCode"].get<int>();
+  return static_cast<int>(number_at(state, "ExitCode"));
 }
 
 }  // namespace bulkhead::cli

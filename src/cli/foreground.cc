@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/error_text.h"
+#include "cli/json_fields.h"
 #include "cli/queries.h"
 #include "support/error.h"
 
@@ -22,14 +23,14 @@ constexpr std::chrono::seconds kRemovalLimit{10};
 
 int exit_code_of_wait(http::Connection& connection) {
   json answer = json::parse(connection.receive_all(), nullptr, false);
-  if (!answer.is_object() || !answer.contains("StatusCode")) {
+  if (!field(answer, "StatusCode").is_number_integer()) {
     throw Error(ErrorCode::kUnavailable,
                 "the engine went away while the container ran; 'bulkhead ps' shows whether it still does");
   }
-  if (answer.contains("Error") && answer["Error"].is_object()) {
-    throw Error(ErrorCode::kInternal, answer["Error"].value("Message", "waiting for the container failed"));
+  if (std::string message = text_at(field(answer, "Error"), "Message"); !message.empty()) {
+    throw Error(ErrorCode::kInternal, std::move(message));
   }
-  return answer["StatusCode"].get<int>();
+  return static_cast<int>(number_at(answer, "StatusCode"));
 }
 
 int run_in_foreground(Api& api, const Foreground& what) {

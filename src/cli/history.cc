@@ -3,6 +3,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "cli/json_fields.h"
 #include "cli/options.h"
 #include "cli/quantities.h"
 #include "cli/queries.h"
@@ -16,12 +17,13 @@ namespace {
 constexpr size_t kCommandWidth = 45;
 
 std::vector<std::string> row_of(const nlohmann::json& step, bool no_trunc) {
-  auto created = TimePoint(std::chrono::seconds(step.value("Created", int64_t{0})));
-  std::string id = step.value("Id", "<missing>");
-  std::string command = step.value("CreatedBy", "");
+  auto created = TimePoint(std::chrono::seconds(number_at(step, "Created")));
+  std::string id = text_at(step, "Id");
+  std::string command = text_at(step, "CreatedBy");
   return {no_trunc || id == "<missing>" ? id : short_id(id),
           human_duration(std::chrono::duration_cast<std::chrono::seconds>(now() - created)) + " ago",
-          no_trunc ? command : cut(command, kCommandWidth), human_size(step.value("Size", 0.0)), step.value("Comment", "")};
+          no_trunc ? command : cut(command, kCommandWidth), human_size(static_cast<double>(number_at(step, "Size"))),
+          text_at(step, "Comment")};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/format_template.h"
+#include "cli/json_fields.h"
 #include "cli/options.h"
 #include "cli/quantities.h"
 #include "cli/queries.h"
@@ -23,13 +24,8 @@ struct ImagesOptions {
   std::string format;
 };
 
-std::vector<std::string> strings_at(const json& object, const char* key) {
-  auto found = object.find(key);
-  return found != object.end() && found->is_array() ? found->get<std::vector<std::string>>() : std::vector<std::string>();
-}
-
 std::string digest_of(const json& image, const std::string& repository) {
-  for (const std::string& reference : strings_at(image, "RepoDigests")) {
+  for (const std::string& reference : texts_at(image, "RepoDigests")) {
     auto [name, digest] = split_reference(reference);
     if (name == repository || repository == "<none>") {
       return digest;
@@ -39,8 +35,8 @@ std::string digest_of(const json& image, const std::string& repository) {
 }
 
 ordered_json row_of(const json& image, const std::string& repository, const std::string& tag, const ImagesOptions& options) {
-  auto created = TimePoint(std::chrono::seconds(image.value("Created", int64_t{0})));
-  std::string id = image.value("Id", "");
+  auto created = TimePoint(std::chrono::seconds(number_at(image, "Created")));
+  std::string id = text_at(image, "Id");
   ordered_json row;
   row["Repository"] = repository;
   row["Tag"] = tag;
@@ -50,19 +46,19 @@ ordered_json row_of(const json& image, const std::string& repository, const std:
                             ? "N/A"
                             : human_duration(std::chrono::duration_cast<std::chrono::seconds>(now() - created)) + " ago";
   row["CreatedAt"] = rfc3339(created);
-  row["Size"] = human_size(image.value("Size", 0.0));
+  row["Size"] = human_size(static_cast<double>(number_at(image, "Size")));
   return row;
 }
 
 /// One row a tag; images without tags have one row.
 std::vector<ordered_json> rows_of(const json& image, const ImagesOptions& options) {
   std::vector<ordered_json> rows;
-  for (const std::string& reference : strings_at(image, "RepoTags")) {
+  for (const std::string& reference : texts_at(image, "RepoTags")) {
     auto [repository, tag] = split_reference(reference);
     rows.push_back(row_of(image, repository, tag, options));
   }
   if (rows.empty()) {
-    std::vector<std::string> digests = strings_at(image, "RepoDigests");
+    std::vector<std::string> digests = texts_at(image, "RepoDigests");
     rows.push_back(row_of(image, digests.empty() ? "<none>" : split_reference(digests.front()).first, "<none>", options));
   }
   return rows;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/frame_reader.h"
+#include "cli/json_fields.h"
 #include "cli/options.h"
 #include "cli/quantities.h"
 #include "cli/queries.h"
@@ -66,7 +67,7 @@ int run_logs(Api& api, Words words) {
                                                    {"tail", tail},
                                                    {"since", api_time(since)},
                                                    {"until", api_time(until)}}));
-  copy_log(connection, container.at("Config").value("Tty", false));
+  copy_log(connection, flag_at(field(container, "Config"), "Tty"));
   return 0;
 }
 

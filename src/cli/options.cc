@@ -35,7 +35,7 @@ int64_t parse_number(const std::string& name, const std::string& text) {
     }
   } catch (const std::logic_error&) {  // no number at all, or out of range: the same message
   }
-  throw bad_option(fmt::format("option '{}' wants a whole number, not '{}'", name, text));
+  throw bad_option(fmt::format("invalid argument '{}' for '{}': write a whole number", text, name));
 }
 
 bool parse_bool(const std::string& name, const std::string& text) {
@@ -45,7 +45,7 @@ bool parse_bool(const std::string& name, const std::string& text) {
   if (text == "false" || text == "0" || text == "f" || text == "F" || text == "FALSE" || text == "False") {
     return false;
   }
-  throw bad_option(fmt::format("option '{}' wants true or false, not '{}'", name, text));
+  throw bad_option(fmt::format("invalid argument '{}' for '{}': write true or false", text, name));
 }
 
 std::string longest_name(const std::string& names) { return names.substr(names.rfind(',') + 1); }

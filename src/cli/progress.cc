@@ -6,6 +6,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "cli/json_fields.h"
 #include "cli/quantities.h"
 #include "cli/table.h"
 #include "support/error.h"
@@ -32,23 +33,8 @@ std::string bar(const ProgressLine& line, size_t width) {
 }
 
 std::string error_of(const json& message) {
-  if (message.contains("errorDetail") && message["errorDetail"].is_object()) {
-    std::string text = message["errorDetail"].value("message", "");
-    if (!text.empty()) {
-      return text;
-    }
-  }
-  return message.contains("error") && message["error"].is_string() ? message["error"].get<std::string>() : "";
-}
-
-std::string text_at(const json& message, const char* key) {
-  auto found = message.find(key);
-  return found != message.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-int64_t number_at(const json& message, const char* key) {
-  auto found = message.find(key);
-  return found != message.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+  std::string detail = text_at(field(message, "errorDetail"), "message");
+  return detail.empty() ? text_at(message, "error") : detail;
 }
 
 }  // namespace
@@ -146,12 +132,10 @@ void Progress::take_message(std::string_view text) {
   if (!stream.empty()) {
     line.status = printable(stream.substr(0, stream.find_last_not_of("\r\n") + 1));
   }
-  bool has_detail =
-      message.contains("progressDetail") && message["progressDetail"].is_object() && !message["progressDetail"].empty();
-  if (has_detail) {
-    line.current = number_at(message["progressDetail"], "current");
-    line.total = number_at(message["progressDetail"], "total");
-  }
+  const json& detail = field(message, "progressDetail");
+  bool has_detail = detail.is_object() && !detail.empty();
+  line.current = number_at(detail, "current");
+  line.total = number_at(detail, "total");
   if (line.id.empty()) {
     last_status_ = line.status;
   }

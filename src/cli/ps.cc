@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cli/format_template.h"
+#include "cli/json_fields.h"
 #include "cli/options.h"
 #include "cli/quantities.h"
 #include "cli/queries.h"
@@ -29,8 +30,7 @@ struct PsOptions {
 
 std::string names_of(const json& container, bool no_trunc) {
   std::string names;
-  for (const json& item : container.value("Names", json::array())) {
-    std::string name = item;
+  for (std::string& name : texts_at(container, "Names")) {
     name.erase(0, name.starts_with('/') ? 1 : 0);
     // Without a link a name has no inner slash; links would show as "other/alias".
     if (no_trunc || name.find('/') == std::string::npos) {
@@ -42,49 +42,49 @@ std::string names_of(const json& container, bool no_trunc) {
 
 std::string ports_of(const json& container) {
   std::set<std::string> ports;
-  for (const json& port : container.value("Ports", json::array())) {
-    std::string inside = fmt::format("{}/{}", port.value("PrivatePort", 0), port.value("Type", "tcp"));
-    int outside = port.value("PublicPort", 0);
-    ports.insert(outside == 0 ? inside : fmt::format("{}:{}->{}", port.value("IP", "0.0.0.0"), outside, inside));
+  for (const json& port : field(container, "Ports")) {
+    std::string inside = fmt::format("{}/{}", number_at(port, "PrivatePort"), text_at(port, "Type"));
+    int64_t outside = number_at(port, "PublicPort");
+    ports.insert(outside == 0 ? inside : fmt::format("{}:{}->{}", text_at(port, "IP"), outside, inside));
   }
   return fmt::format("{}", fmt::join(ports, ", "));
 }
 
 std::string age(const json& container) {
-  auto created = TimePoint(std::chrono::seconds(container.value("Created", int64_t{0})));
+  auto created = TimePoint(std::chrono::seconds(number_at(container, "Created")));
   return human_duration(std::chrono::duration_cast<std::chrono::seconds>(now() - created)) + " ago";
 }
 
 std::string size_of(const json& container) {
-  auto written = container.value("SizeRw", 0.0);
-  auto whole = container.value("SizeRootFs", 0.0);
+  auto written = static_cast<double>(number_at(container, "SizeRw"));
+  auto whole = static_cast<double>(number_at(container, "SizeRootFs"));
   return fmt::format("{} (virtual {})", human_size(written), human_size(whole));
 }
 
 std::string image_of(const json& container, bool no_trunc) {
-  std::string image = container.value("Image", "");
+  std::string image = text_at(container, "Image");
   return !no_trunc && image.starts_with("sha256:") ? short_id(image) : image;
 }
 
 ordered_json row_of(const json& container, const PsOptions& ps) {
-  std::string id = container.value("Id", "");
-  std::string command = container.value("Command", "");
+  std::string id = text_at(container, "Id");
+  std::string command = text_at(container, "Command");
   std::string labels;
-  for (const auto& [key, value] : container.value("Labels", json::object()).items()) {
-    labels += (labels.empty() ? "" : ",") + key + "=" + value.get<std::string>();
+  for (const auto& [key, value] : field(container, "Labels").items()) {
+    labels += (labels.empty() ? "" : ",") + key + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
   }
   ordered_json row;
   row["ID"] = ps.no_trunc ? id : short_id(id);
   row["Image"] = image_of(container, ps.no_trunc);
   row["Command"] = fmt::format("\"{}\"", ps.no_trunc ? command : cut(command, kCommandWidth));
   row["RunningFor"] = age(container);
-  row["CreatedAt"] = rfc3339(TimePoint(std::chrono::seconds(container.value("Created", int64_t{0}))));
-  row["Status"] = container.value("Status", "");
-  row["State"] = container.value("State", "");
+  row["CreatedAt"] = rfc3339(TimePoint(std::chrono::seconds(number_at(container, "Created"))));
+  row["Status"] = text_at(container, "Status");
+  row["State"] = text_at(container, "State");
   row["Ports"] = ports_of(container);
   row["Names"] = names_of(container, ps.no_trunc);
   row["Labels"] = labels;
-  row["Networks"] = container.value("HostConfig", json::object()).value("NetworkMode", "");
+  row["Networks"] = text_at(field(container, "HostConfig"), "NetworkMode");
   row["Size"] = ps.size ? size_of(container) : "";
   return row;
 }

@@ -23,7 +23,7 @@ int run_rmi(Api& api, Words words) {
         api.remove("/images/" + escaped(name), query_of({{"force", when(force)}, {"noprune", when(no_prune)}}));
     for (const nlohmann::json& change : answer) {
       for (const auto& [what, reference] : change.items()) {
-        fmt::print("{}: {}\n", what, reference.get<std::string>());
+        fmt::print("{}: {}\n", what, reference.is_string() ? reference.get<std::string>() : reference.dump());
       }
     }
   });

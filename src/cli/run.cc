@@ -72,7 +72,11 @@ int run_run(Api& api, Words words) {
   check(run);
   Terminal terminal = run.create.tty ? Terminal::kYes : Terminal::kNo;
   bool in = !run.detach && run.create.interactive && is_attached(run.create, "stdin");
-  require_terminal(terminal, in ? STDIN_FILENO : -1);
+  if (lacks_terminal(terminal, in ? STDIN_FILENO : -1)) {
+    // The one error of run that docker doesn't give its 125.
+    fmt::print(stderr, "bulkhead: {}\n", lacks_terminal_error().message());
+    return 1;
+  }
   std::string id = create_container(api, run.create, options.arguments(), run.detach ? Attached::kNo : Attached::kYes);
   if (run.detach) {
     return start_detached(api, id);

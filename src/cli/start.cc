@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/foreground.h"
+#include "cli/json_fields.h"
 #include "cli/options.h"
 #include "cli/queries.h"
 #include "cli/verbs.h"
@@ -13,11 +14,11 @@ namespace {
 
 int start_attached(Api& api, const std::string& name, bool interactive, Foreground what) {
   nlohmann::json container = api.get(container_path(name, "json"));
-  what.id = container.at("Id");
-  what.terminal = container.at("Config").value("Tty", false) ? Terminal::kYes : Terminal::kNo;
-  what.in = interactive && container.at("Config").value("OpenStdin", false);
-  what.auto_remove = container.at("HostConfig").value("AutoRemove", false);
-  if (container.at("State").value("Running", false)) {
+  what.id = required_text(container, "Id");
+  what.terminal = flag_at(field(container, "Config"), "Tty") ? Terminal::kYes : Terminal::kNo;
+  what.in = interactive && flag_at(field(container, "Config"), "OpenStdin");
+  what.auto_remove = flag_at(field(container, "HostConfig"), "AutoRemove");
+  if (flag_at(field(container, "State"), "Running")) {
     throw Error(ErrorCode::kConflict,
                 fmt::format("container '{}' runs already; 'bulkhead attach {}' attaches to it", name, name));
   }

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/json_fields.h"
 #include "cli/options.h"
 #include "cli/queries.h"
 #include "cli/table.h"
@@ -19,9 +20,11 @@ int run_top(Api& api, Words words) {
   const std::vector<std::string>& arguments = options.arguments();
   std::string ps_options = fmt::format("{}", fmt::join(arguments.begin() + 1, arguments.end(), " "));
   nlohmann::json answer = api.get(container_path(arguments.front(), "top"), query_of({{"ps_args", ps_options}}));
-  Table table(answer.at("Titles").get<std::vector<std::string>>());
-  for (const nlohmann::json& process : answer.at("Processes")) {
-    table.add(process.get<std::vector<std::string>>());
+  Table table(texts_at(answer, "Titles"));
+  for (const nlohmann::json& process : field(answer, "Processes")) {
+    if (process.is_array()) {
+      table.add(process.get<std::vector<std::string>>());
+    }
   }
   fmt::print("{}", table.text(output_width()));
   return 0;
