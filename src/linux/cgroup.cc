@@ -273,9 +273,14 @@ void Cgroup::freeze() const {
 }
 
 void Cgroup::thaw() const {
-  if (std::filesystem::path path = folder("freezer"); !path.empty()) {
-    bool unified = cgroup_layout().is_unified();
-    write_existing(path / (unified ? "cgroup.freeze" : "freezer.state"), unified ? "0" : "THAWED");
+  bool unified = cgroup_layout().is_unified();
+  std::filesystem::path path = folder("freezer");
+  if (path.empty()) {
+    return;
+  }
+  path /= unified ? "cgroup.freeze" : "freezer.state";
+  if (::access(path.c_str(), F_OK) == 0) {  // a group that is gone holds nothing frozen
+    write_existing(path, unified ? "0" : "THAWED");
   }
 }
 

@@ -1,0 +1,168 @@
+// Mounts, and images that try to lead them elsewhere.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "container.h"
+#include "support/error.h"
+#include "support/files.h"
+
+namespace bulkhead::test {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+namespace {
+
+std::string failure_of(Container& container) {
+  try {
+    container.create();
+  } catch (const Error& error) {
+    return error.message();
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST(Mounts, BindOfAFolderAndOfAFile) {
+  Container container;
+  make_folders(container.folder() / "volume");
+  std::ofstream(container.folder() / "volume/file") << "content\n";
+  container.spec.mounts.push_back({"/data/deep", "bind", container.folder() / "volume", {"rbind", "rprivate"}});
+  container.spec.mounts.push_back({"/etc/one", "bind", container.folder() / "volume/file", {"bind", "ro"}});
+  Result result = container.run_shell("cat /data/deep/file /etc/one; echo new >/data/deep/new; echo x >/etc/one");
+  EXPECT_THAT(result.out, HasSubstr("content\ncontent\n"));
+  EXPECT_THAT(result.out, HasSubstr("/etc/one: Read-only file system"));
+  EXPECT_EQ(slurp(container.folder() / "volume/new"), "new\n");
+  EXPECT_THAT(container.leftovers(), IsEmpty());
+}
+
+TEST(Mounts, OptionsAreInForce) {
+  Container container;
+  container.spec.mounts.push_back(
+      {"/scratch", "tmpfs", "tmpfs", {"nosuid", "nodev", "noexec", "relatime", "size=64k", "mode=0700"}});
+  Result result = container.run_shell(
+      "grep ' /scratch ' /proc/self/mountinfo; stat -c %a /scratch; dd if=/dev/zero of=/scratch/x bs=1k count=100");
+  EXPECT_THAT(result.out, HasSubstr("rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,size=64k,mode=700"));
+  EXPECT_THAT(result.out, HasSubstr("700\n"));
+  EXPECT_THAT(result.out, HasSubstr("No space left"));
+}
+
+TEST(Mounts, RecursiveReadOnlyCoversSubmounts) {
+  Container container;
+  container.spec.mounts.push_back({"/host-sys", "bind", "/sys", {"rbind", "rro"}});
+  EXPECT_THAT(container.run_shell("grep ' /host-sys/fs/cgroup/memory ' /proc/self/mountinfo").out, HasSubstr(" ro,"));
+}
+
+TEST(Mounts, CgroupsAreItsOwnAndReadOnly) {
+  Container container;
+  Result result = container.run_shell(
+      "cat /proc/self/cgroup; mkdir /sys/fs/cgroup/memory/x; cat /sys/fs/cgroup/pids/cgroup.procs | head -1");
+  EXPECT_THAT(result.out, HasSubstr("memory:/\n"));
+  EXPECT_THAT(result.out, HasSubstr("Read-only file system"));
+  EXPECT_THAT(result.out, HasSubstr("\n1\n"));
+}
+
+TEST(Mounts, AMissingSourceIsNamed) {
+  Container container;
+  container.spec.mounts.push_back({"/data", "bind", "/no/such/folder", {"rbind"}});
+  EXPECT_EQ(failure_of(container), "open the source of mount '/no/such/folder' on '/data': No such file or directory");
+  EXPECT_THAT(container.leftovers(), IsEmpty());
+}
+
+TEST(Mounts, AFilesystemThatDoesNotExistIsNamed) {
+  Container container;
+  container.spec.mounts.push_back({"/data", "nosuchfs", "none", {}});
+  EXPECT_EQ(failure_of(container), "make the file system of mount 'nosuchfs' on '/data': No such device");
+  EXPECT_THAT(container.leftovers(), IsEmpty());
+}
+
+TEST(Mounts, AnOverlayIsMountedInsideOnly) {
+  Container container;
+  make_folders(container.folder() / "upper");
+  make_folders(container.folder() / "work");
+  make_folders(container.folder() / "lower");
+  std::filesystem::rename(container.root(), container.folder() / "lower");
+  make_folders(container.root());
+  const std::string at = container.folder();
+  container.rootfs_mounts = {
+      {"overlay", "overlay", "", {"lowerdir=" + at + "/lower", "upperdir=" + at + "/upper", "workdir=" + at + "/work"}}};
+  container.shell("echo made >/made; sleep 1000");
+  container.create().start();
+  while (slurp(container.folder() / "upper/made").empty()) {
+    ::usleep(1000);
+  }
+  EXPECT_THAT(slurp("/proc/self/mountinfo"), Not(HasSubstr(at)));
+  container.destroy();
+  EXPECT_EQ(slurp(container.folder() / "upper/made"), "made\n");
+  EXPECT_THAT(container.leftovers(), IsEmpty());
+}
+
+// CVE-2019-19921, CVE-2021-30465 and kin: the image's own links as targets.
+TEST(Mounts, ALinkOfTheImageStaysInsideTheRoot) {
+  Container container;
+  const std::filesystem::path outside = container.folder() / "outside";
+  make_folders(outside);
+  std::filesystem::remove(container.root() / "dev");
+  std::filesystem::create_symlink("../outside", container.root() / "dev");
+  std::filesystem::create_symlink("/../../../../../../" + outside.native(), container.root() / "data");
+  make_folders(container.root() / "outside");
+  make_folders(container.root() / outside.relative_path());
+  container.spec.mounts.push_back({"/data", "tmpfs", "tmpfs", {}});
+  Result result = container.run_shell("touch /data/file; ls /outside/null");
+  EXPECT_EQ(result.code, 0) << result.out;
+  EXPECT_TRUE(std::filesystem::is_empty(outside));
+  EXPECT_THAT(container.leftovers(), IsEmpty());
+}
+
+TEST(Mounts, ADanglingLinkAsTargetIsRefused) {
+  Container container;
+  std::filesystem::create_symlink("/nowhere", container.root() / "data");
+  container.spec.mounts.push_back({"/data", "tmpfs", "tmpfs", {}});
+  EXPECT_THAT(failure_of(container), HasSubstr("open the target of mount 'tmpfs' on '/data' inside the root filesystem"));
+  EXPECT_THAT(container.leftovers(), IsEmpty());
+}
+
+TEST(Mounts, ProcBehindALinkIsRefused) {
+  Container container;
+  std::filesystem::remove(container.root() / "proc");
+  make_folders(container.root() / "elsewhere");
+  std::filesystem::create_symlink("elsewhere", container.root() / "proc");
+  EXPECT_THAT(failure_of(container), HasSubstr("target of mount 'proc' on '/proc'"));
+  EXPECT_THAT(container.leftovers(), IsEmpty());
+}
+
+// CVE-2025-31133: /dev/null of the image as a link to what it wants to have mounted over a masked path.
+TEST(Mounts, MasksAreMadeOfTheRealNullDevice) {
+  Container container;
+  container.spec.mounts.erase(container.spec.mounts.begin() + 1, container.spec.mounts.begin() + 3);  // no /dev, no /dev/pts
+  std::erase_if(container.spec.mounts, [](const oci::Mount& mount) { return mount.destination.starts_with("/dev"); });
+  std::filesystem::create_symlink("/etc/decoy", container.root() / "dev/null");
+  std::ofstream(container.root() / "etc/decoy") << "decoy";
+  EXPECT_EQ(container.run_shell("cat /proc/keys").out, "");
+}
+
+// CVE-2024-21626: a working directory that is an inherited descriptor of the host.
+TEST(Mounts, AWorkingDirectoryOutsideIsRefused) {
+  UniqueFd host = open_file("/etc", O_RDONLY | O_DIRECTORY);
+  for (int fd = 3; fd < 12; ++fd) {
+    Container container;
+    container.spec.process.cwd = "/proc/self/fd/" + std::to_string(fd);
+    std::string failure = failure_of(container);
+    EXPECT_THAT(failure, Not(IsEmpty())) << fd;
+    EXPECT_THAT(container.leftovers(), IsEmpty());
+  }
+}
+
+TEST(Mounts, AMissingWorkingDirectoryIsMade) {
+  Container container;
+  container.spec.process.cwd = "/new/folder";
+  EXPECT_EQ(container.run_shell("pwd").out, "/new/folder\n");
+}
+
+}  // namespace bulkhead::test
