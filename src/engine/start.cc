@@ -41,6 +41,15 @@ int64_t parse_size(const std::string& text) {
   return number * factor;
 }
 
+/// Percent-encodes what a path in a stream URI can't hold as it is.
+std::string uri_path(const std::string& path) {
+  std::string text;
+  for (char c : path) {
+    text += c == '%' ? "%25" : c == '?' ? "%3F" : std::string(1, c);
+  }
+  return text;
+}
+
 task::Stdio stdio_of(const Container& container) {
   task::Stdio stdio;
   stdio.terminal = container.config.tty;
@@ -56,9 +65,10 @@ task::Stdio stdio_of(const Container& container) {
     if (auto files = options.find("max-file"); files != options.end()) {
       query += fmt::format("{}max-file={}", query.empty() ? "?" : "&", files->second);
     }
-    stdio.out = fmt::format("json-file://{}{}", container.log_path, query);
+    stdio.out = fmt::format("json-file://{}{}", uri_path(container.log_path), query);
   }
-  stdio.err = container.config.tty ? "" : stdio.out;
+  // The json-file log takes standard error with it.
+  stdio.err = container.config.tty || stdio.out != "attach:" ? "" : stdio.out;
   return stdio;
 }
 
