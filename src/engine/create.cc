@@ -187,10 +187,7 @@ CreateResult Engine::create(const CreateRequest& request) {
   const std::string& top = container.chain_ids.empty() ? "" : container.chain_ids.back();
   // Folders first, the row last: a crash in between leaves folders that no row owns, which the next start removes.
   make_folders(folder, 0710);
-  auto remove_folder = ScopeGuard([&] {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  });
+  auto remove_folder = ScopeGuard([&] { discard_folder(folder); });
   if (!top.empty()) {
     state_->layers.reference(top);
   }

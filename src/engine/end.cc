@@ -90,8 +90,7 @@ void Engine::State::ended(const LivePointer& live, const task::ExitStatus& statu
 void Engine::State::finish_end(const LivePointer& live, int code, TimePoint time, const task::ExitDetails& details) {
   Container record = live->copy();
   networks.release(record.id);
-  std::error_code ignored;
-  std::filesystem::remove_all(bundle(record.id), ignored);
+  discard_folder(bundle(record.id));
   std::vector<std::shared_ptr<PendingAttachment>> pending;
   std::vector<std::string> exec_ids;
   {

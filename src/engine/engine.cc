@@ -86,6 +86,14 @@ std::string os_release(const std::string& key) {
 
 }  // namespace
 
+void discard_folder(const std::filesystem::path& folder) {
+  try {
+    remove_folder(folder);
+  } catch (const Error& error) {
+    log::warn("{}", error.message());
+  }
+}
+
 Engine::State::State(EngineOptions engine_options)
     : options(complete(std::move(engine_options))),
       instance(instance_of(options.root)),

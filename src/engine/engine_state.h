@@ -124,6 +124,8 @@ struct Engine::State {
   void publish(const Container& container, const std::string& action, std::map<std::string, std::string> more = {});
 };
 
+/// Removes a folder of ours where failing to is no reason to stop: says so in the log.
+void discard_folder(const std::filesystem::path& folder);
 /// Throws kConflict in Docker's words unless it runs.
 void require_running(const Container& container);
 

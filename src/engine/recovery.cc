@@ -105,12 +105,12 @@ void Engine::State::remove_orphans() {
       } catch (const Error& error) {
         log::warn("clean up '{}': {}", entry.path().native(), error.message());
       }
-      std::filesystem::remove_all(entry.path(), ignored);
+      discard_folder(entry.path());
     }
   }
   for (const auto& entry : std::filesystem::directory_iterator(options.root / "containers", ignored)) {
     if (!ids.contains(entry.path().filename())) {
-      std::filesystem::remove_all(entry.path(), ignored);
+      discard_folder(entry.path());
     }
   }
   for (const std::string& id : snapshots.list()) {

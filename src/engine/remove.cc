@@ -3,6 +3,7 @@
 
 #include "engine/engine_state.h"
 #include "support/error.h"
+#include "support/files.h"
 #include "support/log.h"
 
 namespace bulkhead::engine {
@@ -20,13 +21,12 @@ void Engine::State::remove_locked(const LivePointer& live) {
   records.update_state(record);
   networks.release(record.id);
   snapshots.remove(record.id);
-  std::error_code failure;
-  std::filesystem::remove_all(container_folder(record.id), failure);
-  if (failure) {
+  try {
+    remove_folder(container_folder(record.id));
+  } catch (const Error& error) {
     std::lock_guard lock(live->mutex);
     live->record.status = Status::kDead;
-    throw Error(ErrorCode::kInternal, fmt::format("remove '{}': {}; remove the container again once that is mended",
-                                                  container_folder(record.id).native(), failure.message()));
+    throw error.wrap("remove the container again once this is mended");
   }
   records.erase(record.id);
   if (!record.chain_ids.empty()) {

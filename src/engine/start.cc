@@ -170,10 +170,7 @@ void Engine::State::start_locked(const LivePointer& live) {
 void Engine::State::launch(const LivePointer& live, Container& record) {
   std::filesystem::path folder = bundle(record.id);
   make_folders(folder / "rootfs", 0711);
-  auto remove_bundle = ScopeGuard([&] {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  });
+  auto remove_bundle = ScopeGuard([&] { discard_folder(folder); });
   // The shim's start and the making of the network don't depend on each other.
   task::StartShimRequest request = shim_request(record.id);
   auto shim = std::async(std::launch::async, [&request] { return task::start_shim(request); });

@@ -97,6 +97,17 @@ void replace_file(const std::filesystem::path& path, std::string_view bytes, mod
   }
 }
 
+void remove_folder(const std::filesystem::path& path) {
+  std::error_code failure;
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    std::filesystem::remove_all(path, failure);
+    if (!failure) {
+      return;
+    }
+  }
+  throw Error(code_of_errno(failure.value()), fmt::format("remove folder '{}': {}", path.native(), failure.message()));
+}
+
 void make_folders(const std::filesystem::path& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) {
     return;

@@ -26,5 +26,7 @@ enum class Durability { kSynced, kUnsynced };
 void replace_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode, Durability durability);
 /// mkdir -p; new folders get `mode`.
 void make_folders(const std::filesystem::path& path, mode_t mode = 0755);
+/// rm -r, for folders of our own; missing is fine, and so is another process that removes parts of it at the same time.
+void remove_folder(const std::filesystem::path& path);
 
 }  // namespace bulkhead
