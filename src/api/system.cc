@@ -50,8 +50,8 @@ json registry_config(const engine::EngineInfo& info) {
 
 json security_options(const engine::EngineInfo& info) {
   json options = info.security_options;
-  // docker info has a place for the isolation only where the engine runs on Windows: here it shows it among these.
-  options.push_back("name=isolation,default=" + info.default_isolation);
+  // docker info has a line for the isolation only where the engine runs on Windows: of these it prints name and profile.
+  options.push_back("name=isolation,profile=" + info.default_isolation);
   return options;
 }
 
@@ -72,7 +72,7 @@ void add_capabilities(json& answer) {
 }
 
 void add_runtimes(json& answer) {
-  json commit = {{"ID", BULKHEAD_VERSION}, {"Expected", BULKHEAD_VERSION}};
+  json commit = {{"ID", "bulkhead-" BULKHEAD_VERSION}, {"Expected", "bulkhead-" BULKHEAD_VERSION}};
   answer["Runtimes"] = {{"bulkhead", {{"path", "containerd-shim-bulkhead-v2"}}}};
   answer["DefaultRuntime"] = "bulkhead";
   answer["ContainerdCommit"] = commit;
