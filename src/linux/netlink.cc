@@ -1,9 +1,9 @@
 #include "linux/netlink.h"
 
 #include <fmt/format.h>
-#include <libmnl/libmnl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -15,13 +15,26 @@ namespace {
 // Large enough for one part of a dump (the kernel sends at most 32 KiB at once) whatever the page size.
 constexpr size_t kReceiveSize = 64UL << 10;
 
+const void* payload(const nlmsghdr& message) { return reinterpret_cast<const char*>(&message) + NLMSG_HDRLEN; }
+
+/// The kernel's NLMSG_OK and NLMSG_NEXT, without their mix of signs.
+bool holds_message(const nlmsghdr* message, size_t left) {
+  return left >= sizeof(nlmsghdr) && message->nlmsg_len >= sizeof(nlmsghdr) && message->nlmsg_len <= left;
+}
+
+const nlmsghdr* next_message(const nlmsghdr* message, size_t& left) {
+  size_t size = std::min(size_t{NLMSG_ALIGN(message->nlmsg_len)}, left);
+  left -= size;
+  return reinterpret_cast<const nlmsghdr*>(reinterpret_cast<const char*>(message) + size);
+}
+
 /// The kernel's explanation, where it sent one (NETLINK_EXT_ACK puts attributes behind the nlmsgerr).
 std::string explanation(const nlmsghdr& message) {
   std::string text;
   if ((message.nlmsg_flags & NLM_F_ACK_TLVS) == 0) {
     return text;
   }
-  const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message));
+  const auto* error = static_cast<const nlmsgerr*>(payload(message));
   // Without NETLINK_CAP_ACK the request's payload would stand in between; NLM_F_CAPPED says that it does not.
   size_t skip = sizeof(nlmsgerr);
   if ((message.nlmsg_flags & NLM_F_CAPPED) == 0) {
@@ -35,7 +48,7 @@ std::string explanation(const nlmsghdr& message) {
   return text;
 }
 
-int error_number(const nlmsghdr& message) { return -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message))->error; }
+int error_number(const nlmsghdr& message) { return -static_cast<const nlmsgerr*>(payload(message))->error; }
 
 bool is_missing(int error) { return error == ENODEV || error == ENOENT; }
 
@@ -55,9 +68,9 @@ void receive(int fd, const std::function<void(const nlmsghdr&)>& each) {
   if (static_cast<size_t>(size) > buffer.size()) {
     throw Error(ErrorCode::kInternal, fmt::format("netlink sent {} bytes at once", size));
   }
-  int left = static_cast<int>(size);
-  for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
-       message = mnl_nlmsg_next(message, &left)) {
+  auto left = static_cast<size_t>(size);
+  for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); holds_message(message, left);
+       message = next_message(message, left)) {
     each(*message);
   }
 }
@@ -181,7 +194,7 @@ void for_each_attribute(const nlmsghdr& message, size_t header_size,
   if (message.nlmsg_len < sizeof(nlmsghdr) + NLMSG_ALIGN(header_size)) {
     return;
   }
-  const auto* start = static_cast<const char*>(mnl_nlmsg_get_payload(&message)) + NLMSG_ALIGN(header_size);
+  const auto* start = static_cast<const char*>(payload(message)) + NLMSG_ALIGN(header_size);
   for_each_nested({start, message.nlmsg_len - sizeof(nlmsghdr) - NLMSG_ALIGN(header_size)}, each);
 }
 

@@ -1,4 +1,4 @@
-// netlink(7), thin over libmnl: several requests in one send, every answer checked.
+// netlink(7): several requests in one send, every answer checked.
 //
 // A `NetlinkSocket` belongs to the network namespace that its creating thread was in, for good: whoever uses it acts there.
 // Neither class is thread-safe. Nothing here blocks for longer than the kernel works on the requests.
