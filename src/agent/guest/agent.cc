@@ -1,0 +1,317 @@
+#include "agent/guest/agent.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "agent/guest/guest_system.h"
+#include "agent/protocol/agent.pb.h"
+#include "agent/protocol/protocol.h"
+#include "support/error.h"
+#include "support/files.h"
+
+namespace bulkhead::agent {
+namespace {
+
+constexpr const char* kBundle = "/run/bundle";
+constexpr const char* kCache = "/run/cache";
+constexpr const char* kState = "/run/state";
+
+template <typename Message>
+Message parse(const std::string& payload) {
+  Message message;
+  if (!message.ParseFromString(payload)) {
+    throw Error(ErrorCode::kInvalidArgument, "the request's message is malformed");
+  }
+  return message;
+}
+
+struct Pipe {
+  Pipe() {
+    int ends[2] = {-1, -1};
+    if (::pipe2(ends, O_CLOEXEC) != 0) {
+      throw system_error("make a pipe");
+    }
+    read.reset(ends[0]);
+    write.reset(ends[1]);
+  }
+  UniqueFd read, write;
+};
+
+UniqueFd duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) {
+    throw system_error("duplicate a descriptor");
+  }
+  return copy;
+}
+
+void write_files(const wire::CreateRequest& request) {
+  make_folders(kFilesFolder);
+  for (const wire::File& file : request.files()) {
+    std::filesystem::path path = std::filesystem::path(kFilesFolder) / file.name();
+    replace_file(path, file.content(), static_cast<mode_t>(file.mode()), Durability::kUnsynced);
+    if (::chown(path.c_str(), file.uid(), file.gid()) != 0) {
+      throw system_error(fmt::format("set the owner of '{}'", file.name()));
+    }
+  }
+}
+
+}  // namespace
+
+Agent::Agent(EventLoop& loop, UniqueFd port)
+    : loop_(loop),
+      server_(
+          loop, std::move(port),
+          [this](const std::string& method, const std::string& payload, const Reply& reply) { handle(method, payload, reply); },
+          // Nobody will ever ask for this container again: it ends with whoever held it.
+          [](const Error&) { power_off(); }) {}
+
+void Agent::handle(const std::string& method, const std::string& payload, const Reply& reply) {
+  static const std::map<std::string, Method> kMethods = {
+      {"Configure", &Agent::configure}, {"Create", &Agent::create},   {"Start", &Agent::start},
+      {"Exec", &Agent::exec},           {"Wait", &Agent::wait},       {"Read", &Agent::read},
+      {"Write", &Agent::write},         {"Signal", &Agent::signal},   {"Resize", &Agent::resize},
+      {"Update", &Agent::update},       {"Release", &Agent::release}, {"Statistics", &Agent::statistics},
+  };
+  if (method == "Ping") {
+    reply.succeed();
+    return;
+  }
+  auto found = kMethods.find(method);
+  if (found == kMethods.end()) {
+    throw Error(ErrorCode::kNotSupported, fmt::format("the agent has no method '{}'", method));
+  }
+  (this->*found->second)(payload, reply);
+}
+
+void Agent::configure(const std::string& payload, const Reply& reply) {
+  configure_guest(parse<wire::ConfigureRequest>(payload));
+  reply.succeed();
+}
+
+sandbox::Sandbox& Agent::live() {
+  if (!sandbox_) {
+    throw Error(ErrorCode::kConflict, "there is no container in this guest");
+  }
+  return *sandbox_;
+}
+
+Agent::Process& Agent::find(const std::string& exec_id) {
+  auto found = processes_.find(exec_id);
+  if (found == processes_.end()) {
+    throw Error(ErrorCode::kNotFound, fmt::format("no process '{}' in this guest", exec_id));
+  }
+  return found->second;
+}
+
+namespace {
+
+/// Makes the pipes of a process that has no terminal; keeps our ends in `process`.
+template <typename Process>
+sandbox::ProcessIo make_streams(EventLoop& loop, const wire::Streams& streams, Process& process) {
+  sandbox::ProcessIo io;
+  if (streams.in()) {
+    Pipe pipe;
+    io.in = std::move(pipe.read);
+    process.in = std::make_unique<InputStream>(loop, std::move(pipe.write), InputStream::AtEnd::kClose);
+  }
+  if (streams.out()) {
+    Pipe pipe;
+    io.out = std::move(pipe.write);
+    process.out = std::make_unique<OutputStream>(loop, std::move(pipe.read));
+  }
+  if (streams.err()) {
+    Pipe pipe;
+    io.err = std::move(pipe.write);
+    process.err = std::make_unique<OutputStream>(loop, std::move(pipe.read));
+  }
+  return io;
+}
+
+}  // namespace
+
+void Agent::create(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::CreateRequest>(payload);
+  if (sandbox_ || disks_) {
+    throw Error(ErrorCode::kConflict, "there is a container in this guest");
+  }
+  if (request.shares()) {
+    mount_shares();
+  }
+  write_files(request);
+  for (const char* folder : {kBundle, kCache, kState}) {
+    make_folders(folder, 0700);
+  }
+  sandbox::SandboxSpec spec{.id = request.id(),
+                            .bundle = kBundle,
+                            .spec = oci::parse_spec(request.spec()),
+                            .rootfs = {},
+                            .io = {},
+                            .state_folder = kState,
+                            .cache_folder = kCache};
+  disks_.emplace(std::filesystem::path(kBundle) / "rootfs");
+  try {
+    Process process;
+    if (!spec.spec.process.terminal) {
+      spec.io = make_streams(loop_, request.streams(), process);
+    }
+    sandbox_ = isolation_.create(std::move(spec));
+    adopt("", sandbox_->init(), std::move(process));
+  } catch (...) {
+    disks_.reset();
+    throw;
+  }
+  reply.succeed();
+}
+
+void Agent::adopt(const std::string& exec_id, sandbox::StartedProcess& started, Process process) {
+  if (started.console) {
+    // The other side is held too, so that the terminal doesn't end when the process closes it for a moment (ioctl_tty(2)).
+    process.console_peer.reset(::ioctl(started.console.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    process.in = std::make_unique<InputStream>(loop_, duplicate(started.console.get()), InputStream::AtEnd::kKeep);
+    process.out = std::make_unique<OutputStream>(loop_, std::move(started.console));
+  }
+  process.exit_watch = loop_.watch(started.exit_descriptor, POLLIN, [this, exec_id](short) { on_exit(exec_id); });
+  processes_.insert_or_assign(exec_id, std::move(process));
+}
+
+void Agent::start(const std::string& /*payload*/, const Reply& reply) {
+  live().start();
+  reply.succeed();
+}
+
+void Agent::exec(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::ExecRequest>(payload);
+  oci::Process wanted = oci::parse_process(request.process());
+  Process process;
+  sandbox::ProcessIo io;
+  if (!wanted.terminal) {
+    io = make_streams(loop_, request.streams(), process);
+  }
+  adopt(request.exec_id(), live().exec(request.exec_id(), wanted, std::move(io)), std::move(process));
+  reply.succeed();
+}
+
+void Agent::on_exit(const std::string& exec_id) {
+  Process& process = find(exec_id);
+  process.exit_watch.reset();
+  process.exit = live().reap(exec_id);
+  for (OutputStream* stream : {process.out.get(), process.err.get()}) {
+    if (stream != nullptr) {
+      stream->process_ended();
+    }
+  }
+  for (const Reply& reply : std::exchange(process.waiting, {})) {
+    wire::WaitResponse response;
+    response.set_code(process.exit->code);
+    response.set_out_of_memory(process.exit->out_of_memory);
+    reply.succeed(response);
+    process.told = true;
+  }
+  forget_if_done(exec_id);
+}
+
+void Agent::wait(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::ProcessRequest>(payload);
+  Process& process = find(request.exec_id());
+  if (!process.exit) {
+    process.waiting.push_back(reply);
+    return;
+  }
+  wire::WaitResponse response;
+  response.set_code(process.exit->code);
+  response.set_out_of_memory(process.exit->out_of_memory);
+  reply.succeed(response);
+  process.told = true;
+  forget_if_done(request.exec_id());
+}
+
+/// An exec is forgotten once the host knows how it ended and has all of its output.
+void Agent::forget_if_done(const std::string& exec_id) {
+  Process& process = find(exec_id);
+  bool read_out = (!process.out || process.out->ended()) && (!process.err || process.err->ended());
+  if (!exec_id.empty() && process.told && read_out) {
+    // Not now: one of its callbacks may be running.
+    loop_.post([this, exec_id] { processes_.erase(exec_id); });
+  }
+}
+
+void Agent::read(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::ReadRequest>(payload);
+  Process& process = find(request.exec_id());
+  auto& stream = request.stream() == wire::STREAM_ERR ? process.err : process.out;
+  if (!stream) {
+    throw Error(ErrorCode::kNotFound, "the process has no such stream");
+  }
+  stream->read(reply);
+  forget_if_done(request.exec_id());
+}
+
+void Agent::write(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::WriteRequest>(payload);
+  Process& process = find(request.exec_id());
+  if (!process.in) {
+    throw Error(ErrorCode::kNotFound, "the process has no standard input");
+  }
+  process.in->write(std::move(*request.mutable_data()), request.end(), reply);
+}
+
+void Agent::signal(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::SignalRequest>(payload);
+  live().signal(request.exec_id(), request.signal(),
+                request.all() ? sandbox::SignalScope::kAll : sandbox::SignalScope::kProcess);
+  reply.succeed();
+}
+
+void Agent::resize(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::ResizeRequest>(payload);
+  live().resize(request.exec_id(), static_cast<uint16_t>(request.rows()), static_cast<uint16_t>(request.columns()));
+  reply.succeed();
+}
+
+void Agent::update(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::UpdateRequest>(payload);
+  live().update(oci::parse_resources(request.resources()));
+  reply.succeed();
+}
+
+void Agent::statistics(const std::string& /*payload*/, const Reply& reply) {
+  sandbox::Statistics counted = live().statistics();
+  wire::StatisticsResponse response;
+  response.set_memory_usage(counted.memory_usage);
+  response.set_memory_limit(counted.memory_limit);
+  response.set_memory_inactive_file(counted.memory_inactive_file);
+  response.set_memory_max_usage(counted.memory_max_usage);
+  response.set_cpu_usage(counted.cpu_usage);
+  response.set_cpu_user(counted.cpu_user);
+  response.set_cpu_system(counted.cpu_system);
+  response.set_throttled_periods(counted.throttled_periods);
+  response.set_throttled_time(counted.throttled_time);
+  response.set_pids_current(counted.pids_current);
+  response.set_pids_limit(counted.pids_limit);
+  reply.succeed(response);
+}
+
+/// Ends the container and lets go of its disks, with everything written: the host may then take them away.
+void Agent::release(const std::string& /*payload*/, const Reply& reply) {
+  if (sandbox_) {
+    for (auto& [exec_id, process] : processes_) {
+      process.exit_watch.reset();
+    }
+    sandbox_->destroy();
+    sandbox_.reset();
+    processes_.clear();
+  }
+  if (disks_) {
+    disks_->unmount();
+    disks_.reset();
+  }
+  reply.succeed();
+}
+
+}  // namespace bulkhead::agent

@@ -1,0 +1,27 @@
+// The container's root file system, from two disks: the image (EROFS, read-only) and the container's own changes (ext4), joined
+// by overlayfs. Mounted by the agent, outside the container's mount namespace.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+namespace bulkhead::agent {
+
+class RootDisks {
+ public:
+  /// Mounts on `target`, a folder. On failure nothing stays mounted. Throws naming the disk.
+  explicit RootDisks(const std::filesystem::path& target);
+  ~RootDisks();
+  RootDisks(const RootDisks&) = delete;
+  RootDisks& operator=(const RootDisks&) = delete;
+
+  /// Throws where something still uses them; what was written is on the disk afterwards.
+  void unmount();
+
+ private:
+  void mount(const std::filesystem::path& source, const std::filesystem::path& target, const char* type, unsigned long flags,
+             const char* options);
+  std::vector<std::filesystem::path> mounted_;
+};
+
+}  // namespace bulkhead::agent

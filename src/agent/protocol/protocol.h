@@ -1,0 +1,20 @@
+// Names and limits that host and agent agree on.
+#pragma once
+
+#include <cstddef>
+
+namespace bulkhead::agent {
+
+inline constexpr const char* kService = "bulkhead.agent.Sandbox";
+inline constexpr const char* kPortName = "org.bulkhead.agent";  // of the virtio-serial port
+inline constexpr const char* kShareTag = "shares";              // of the 9p device
+inline constexpr const char* kSharesFolder = "/run/shares";     // where the guest mounts it; one entry per bind mount
+inline constexpr const char* kFilesFolder = "/run/files";
+
+/// Bytes of a process's stream in one message. Small, so that no request waits long behind it on the one port.
+inline constexpr size_t kMaxChunk = 64UL << 10;
+/// SECURITY: of any answer from a guest.
+inline constexpr size_t kMaxAnswer = 256UL << 10;
+inline constexpr size_t kEntropySize = 64;  // bytes
+
+}  // namespace bulkhead::agent
