@@ -52,13 +52,15 @@ def test_the_log_has_no_gap(docker, bounce):
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_ended_meanwhile(docker, bounce):
+def test_ended_meanwhile(docker, bounce, against):
     name = docker.ok("run", "-d", IMAGE, "sh", "-c", "sleep 1; echo last words; exit 7")
     pid = docker.format(name, "{{.State.Pid}}")
     bounce(lambda: wait_until(lambda: not alive(pid)))
     state = wait_until(lambda: (state := docker.inspect(name)["State"]) and state["Status"] == "exited" and state)
     assert (state["ExitCode"], state["Running"], state["Pid"]) == (7, False, 0)
-    assert docker.ok("wait", name) == "7" and docker.ok("logs", name) == "last words"
+    assert docker.ok("wait", name) == "7"
+    if against != "dockerd":  # which loses what is said while it is away, just before the end
+        assert docker.ok("logs", name) == "last words"
     assert docker.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (7)")
 
 
