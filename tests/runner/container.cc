@@ -10,6 +10,7 @@
 #include <array>
 
 #include "linux/cgroup.h"
+#include "linux/cgroup_layout.h"
 #include "runner/default_seccomp.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -100,6 +101,12 @@ std::string slurp(const std::filesystem::path& path) {
   } catch (const Error&) {
     return {};
   }
+}
+
+bool host_has(const std::string& controller) {
+  const linux::CgroupLayout& layout = linux::cgroup_layout();
+  return layout.find(controller) != nullptr ||
+         (layout.is_unified() && slurp(layout.unified / "cgroup.controllers").find(controller) != std::string::npos);
 }
 
 std::string drain(int fd) {

@@ -61,6 +61,9 @@ class Container {
   std::unique_ptr<sandbox::Sandbox> wall_;
 };
 
+/// Whether this host can limit what `controller` ("memory") counts.
+bool host_has(const std::string& controller);
+
 /// Reads to the end (EIO of a closed terminal is an end too).
 std::string drain(int fd);
 

@@ -106,6 +106,9 @@ TEST_F(Running, PauseStopsAndResumeGoesOn) {
 TEST_F(Running, APausedContainerCanBeDestroyed) { container.wall().pause(); }
 
 TEST_F(Running, LimitsCanBeChanged) {
+  if (!host_has("memory") || !host_has("pids")) {
+    GTEST_SKIP() << "this host has no memory and pids cgroup controllers";
+  }
   oci::Resources resources;
   resources.memory_limit = 64 << 20;
   resources.memory_swap = 64 << 20;
@@ -129,6 +132,9 @@ TEST_F(Running, SignalAllReachesEveryProcess) {
 }
 
 TEST(OutOfMemory, IsTold) {
+  if (!host_has("memory") || !host_has("pids")) {
+    GTEST_SKIP() << "this host has no memory and pids cgroup controllers";
+  }
   Container container;
   container.spec.linux_.resources.memory_limit = container.spec.linux_.resources.memory_swap = 16 << 20;
   container.spec.mounts.push_back({"/big", "tmpfs", "tmpfs", {"size=100m"}});
@@ -139,6 +145,9 @@ TEST(OutOfMemory, IsTold) {
 }
 
 TEST(ProcessLimit, Holds) {
+  if (!host_has("memory") || !host_has("pids")) {
+    GTEST_SKIP() << "this host has no memory and pids cgroup controllers";
+  }
   Container container;
   container.spec.linux_.resources.pids_limit = 5;
   EXPECT_THAT(container.run_shell("for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done").out, HasSubstr("fork"));

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "container.h"
+#include "linux/cgroup_layout.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -56,14 +57,14 @@ TEST(Mounts, OptionsAreInForce) {
 TEST(Mounts, RecursiveReadOnlyCoversSubmounts) {
   Container container;
   container.spec.mounts.push_back({"/host-sys", "bind", "/sys", {"rbind", "rro"}});
-  EXPECT_THAT(container.run_shell("grep ' /host-sys/fs/cgroup/memory ' /proc/self/mountinfo").out, HasSubstr(" ro,"));
+  EXPECT_THAT(container.run_shell("grep ' /host-sys/fs/cgroup ' /proc/self/mountinfo").out, HasSubstr(" ro,"));
 }
 
 TEST(Mounts, CgroupsAreItsOwnAndReadOnly) {
   Container container;
-  Result result = container.run_shell(
-      "cat /proc/self/cgroup; mkdir /sys/fs/cgroup/memory/x; cat /sys/fs/cgroup/pids/cgroup.procs | head -1");
-  EXPECT_THAT(result.out, HasSubstr("memory:/\n"));
+  const std::string at = linux::cgroup_layout().is_unified() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids";
+  Result result = container.run_shell("cat /proc/self/cgroup; mkdir " + at + "/x; head -1 " + at + "/cgroup.procs");
+  EXPECT_THAT(result.out, HasSubstr(linux::cgroup_layout().is_unified() ? "0::/\n" : "memory:/\n"));
   EXPECT_THAT(result.out, HasSubstr("Read-only file system"));
   EXPECT_THAT(result.out, HasSubstr("\n1\n"));
 }
