@@ -63,6 +63,9 @@ std::string error_text(const Error& error, std::string_view verb) {
   if (error.code() == ErrorCode::kPermissionDenied && contains(line, "unix://")) {
     return line + "; run it as root, or name an engine that you may use with --host";
   }
+  if (error.code() == ErrorCode::kUnavailable && contains(line, "tcp://")) {
+    return line + "; check --host, and that an engine listens there";
+  }
   if (error.code() == ErrorCode::kInvalidArgument && !verb.empty()) {
     return fmt::format("{}; see 'bulkhead {} --help'", line, verb);
   }

@@ -77,7 +77,8 @@ int run_import(Api& api, Words words) {
     query.add("changes", change);
   }
   http::Connection connection = api.upload("/images/create", query, [fd] { return read_piece(fd); });
-  Progress(stderr, Progress::Style::kHidden).follow(connection);
+  // The engine's last words are the new image's id.
+  fmt::print("{}\n", Progress(stderr, Progress::Style::kHidden).follow(connection));
   return 0;
 }
 

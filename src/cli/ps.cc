@@ -84,7 +84,11 @@ ordered_json row_of(const json& container, const PsOptions& ps) {
   row["Ports"] = ports_of(container);
   row["Names"] = names_of(container, ps.no_trunc);
   row["Labels"] = labels;
-  row["Networks"] = text_at(field(container, "HostConfig"), "NetworkMode");
+  std::vector<std::string> networks;
+  for (const auto& [name, endpoint] : field(field(container, "NetworkSettings"), "Networks").items()) {
+    networks.push_back(name);
+  }
+  row["Networks"] = fmt::format("{}", fmt::join(networks, ","));
   row["Size"] = ps.size ? size_of(container) : "";
   return row;
 }
