@@ -1,4 +1,5 @@
 """Fixtures of the black-box tests. Every test can run against the reference too: pytest --against=dockerd."""
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -18,6 +19,7 @@ PREFIX = "bulkhead-test-"
 def pytest_addoption(parser):
     parser.addoption("--against", choices=sorted(KINDS), default="bulkhead", help="the engine under test")
     parser.addoption("--preset", default=os.environ.get("BULKHEAD_PRESET", "release"), help="which build of Bulkhead")
+    parser.addoption("--client", default="docker", help="docker, bulkhead, or the path of a client")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -46,6 +48,7 @@ def session_folder():
     with open(folder / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
+    leftovers.sweep(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -79,27 +82,35 @@ def against(request):
     return request.config.getoption("--against")
 
 
-class LiveEngine:
-    """An engine from start to its end, and the check that nothing is left then."""
-
-    def __init__(self, engine):
-        self.engine = engine
-        self.before = leftovers.Before()
-
-    def finish(self):
-        engine = self.engine
+@contextlib.contextmanager
+def live_engine(engine):
+    """An engine with busybox:1, from start to its end, and the check that nothing is left then."""
+    before = leftovers.Before()
+    try:
+        engine.start()
+        load(engine, "busybox:1")
+    except BaseException:
+        end_by_force(engine)
+        raise
+    try:
+        yield engine
+    finally:
         try:
             if not engine.alive():
                 engine.start()  # only an engine can tell what its containers left
             engine.api.remove_all_containers()
             engine.stop()
             if engine.name == "bulkheadd":
-                self.before.assert_nothing_left(engine.folder, engine.own_name())
+                before.assert_nothing_left(engine.folder, engine.own_name())
             assert not (reports := engine.sanitizer_reports()), reports
         finally:
-            engine.kill()
-            leftovers.sweep(engine.folder)
-            engine.clean_up()
+            end_by_force(engine)
+
+
+def end_by_force(engine):
+    engine.kill()
+    leftovers.sweep(engine.folder)
+    engine.clean_up()
 
 
 def load(engine, name):
@@ -112,11 +123,8 @@ def load(engine, name):
 @pytest.fixture(scope="session")
 def shared_engine(make_engine):
     """One engine for all tests that only want one that is there."""
-    live = LiveEngine(make_engine())
-    live.engine.start()
-    load(live.engine, "busybox:1")
-    yield live.engine
-    live.finish()
+    with live_engine(make_engine()) as engine:
+        yield engine
 
 
 @pytest.fixture
@@ -135,12 +143,10 @@ def engine(shared_engine, request):
 @pytest.fixture
 def own_engine(make_engine, request):
     """An engine for this test alone, with busybox:1: it may be killed and restarted."""
-    live = LiveEngine(make_engine())
-    live.engine.start()
-    request.node.engines = [(live.engine, 0)]
-    load(live.engine, "busybox:1")
-    yield live.engine
-    live.finish()
+    engine = make_engine()
+    request.node.engines = [(engine, 0)]
+    with live_engine(engine):
+        yield engine
 
 
 @pytest.fixture(scope="session")
@@ -150,21 +156,32 @@ def client_config(session_folder):
     return folder
 
 
+@pytest.fixture(scope="session")
+def make_client(request, client_config):
+    """Makes the client that --client names, or another, for an engine."""
+
+    def make(engine, name=None):
+        name = name or request.config.getoption("--client")
+        return client.Docker(client.client_path(name, request.config.getoption("--preset")), engine.host, client_config)
+
+    return make
+
+
 @pytest.fixture
-def docker(engine, client_config):
+def docker(engine, make_client):
     """The docker client of this machine's PATH, talking to the shared engine."""
-    return client.Docker(client.installed_clients()[0], engine.host, client_config)
+    return make_client(engine)
 
 
 @pytest.fixture
-def own_docker(own_engine, client_config):
-    return client.Docker(client.installed_clients()[0], own_engine.host, client_config)
+def own_docker(own_engine, make_client):
+    return make_client(own_engine)
 
 
-@pytest.fixture(params=client.installed_clients(), ids=lambda path: path.strip("/").replace("/", "-"))
-def each_docker(request, engine, client_config):
-    """Once for each installed version of the client."""
-    return client.Docker(request.param, engine.host, client_config)
+@pytest.fixture(params=[*client.installed_clients(), "bulkhead"], ids=lambda path: path.strip("/").replace("/", "-"))
+def each_docker(request, engine, make_client):
+    """Once for each installed version of the docker client, and for our own."""
+    return make_client(engine, request.param)
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from conftest import load
-from support import archives, client, leftovers
+from conftest import end_by_force, load
+from support import archives, client
 
 pytestmark = pytest.mark.bulkhead_only  # the reference leaves partial layers and dead containers behind
 
@@ -27,13 +27,12 @@ def small(make_engine, request):
     finally:
         engine.kill()
         subprocess.run(["umount", "--lazy", engine.root])
-        leftovers.sweep(engine.folder)
-        engine.clean_up()
+        end_by_force(engine)
 
 
 @pytest.fixture
-def docker(small, client_config):
-    return client.Docker(client.installed_clients()[0], small.host, client_config)
+def docker(small, make_client):
+    return make_client(small)
 
 
 def free_bytes(engine):

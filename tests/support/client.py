@@ -1,6 +1,7 @@
 """The real docker client, run as a user would."""
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -20,12 +21,12 @@ class Result:
 
 
 class Docker:
-    """One docker binary talking to one engine, with an empty configuration folder."""
+    """One client talking to one engine, with an empty configuration folder. `bulkhead` has docker's verbs: it is one too."""
 
     def __init__(self, binary, host, config_folder):
         self.binary, self.host = binary, host
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
-        self.environment.update(DOCKER_CONFIG=str(config_folder), DOCKER_HOST=host, LC_ALL="C.UTF-8", TERM="xterm")
+        self.environment.update(DOCKER_CONFIG=str(config_folder), DOCKER_HOST=host, BULKHEAD_HOST=host, LC_ALL="C.UTF-8", TERM="xterm")
 
     def __call__(self, *arguments, input=None, timeout=60):
         command = [self.binary, *map(str, arguments)]
@@ -72,12 +73,19 @@ class Docker:
 
 
 def installed_clients():
-    """The client in PATH, and Debian's where that is another."""
+    """The docker client in PATH, and Debian's where that is another."""
     found = []
     for candidate in (shutil.which("docker"), "/usr/bin/docker"):
         if candidate and os.path.exists(candidate) and os.path.realpath(candidate) not in map(os.path.realpath, found):
             found.append(candidate)
     return found
+
+
+def client_path(name, preset):
+    """"docker", "bulkhead" (of a build), or a path."""
+    if name == "bulkhead":
+        return str(pathlib.Path(__file__).resolve().parents[2] / "build" / preset / "bin/bulkhead")
+    return installed_clients()[0] if name == "docker" else name
 
 
 def wait_until(condition, timeout=15, what="the condition"):

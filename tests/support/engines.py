@@ -109,7 +109,19 @@ class Bulkhead(Engine):
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("sanitizer.*")))
 
     def own_name(self):
-        return hashlib.sha256(str(self.root).encode()).hexdigest()[:6]
+        """The instance: FNV-1a of the root's path, as engine/engine.cc names what it makes in the kernel."""
+        value = 0xCBF29CE484222325
+        for byte in os.path.realpath(self.root).encode():
+            value = ((value ^ byte) * 0x100000001B3) % (1 << 64)
+        return f"{value & 0xFFFFFF:06x}"
+
+    def clean_up(self):
+        """Also what only a crash leaves: the bridge and the table of this instance."""
+        for interface in os.listdir("/sys/class/net"):
+            if interface.startswith("bh" + self.own_name()):
+                subprocess.run(["ip", "link", "delete", interface], stderr=subprocess.DEVNULL)
+        subprocess.run(["nft", "delete", "table", "ip", f"bulkhead_{self.own_name()}"], stderr=subprocess.DEVNULL)
+        super().clean_up()
 
 
 class Dockerd(Engine):

@@ -1,0 +1,192 @@
+#!/usr/bin/python3
+"""`./dev bench`: Bulkhead side by side with what is installed of dockerd, podman, crun and runc, in one run.
+
+Machines drift, so the contestants take turns within each measurement (A B C A B C ...), and what counts are medians and ratios.
+Prints a table and the targets, and writes build/bench.json.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(pathlib.Path(__file__).parent)]
+from contestants import Bare, Engine, Namespace, Podman  # noqa: E402
+from support import images, leftovers  # noqa: E402
+from support.engines import Bulkhead, Dockerd  # noqa: E402
+from support.registry import Registry  # noqa: E402
+
+
+class Board:
+    """Results: {measurement: {contestant: {"median":, "p95":, "values": [...], "unit":}}}."""
+
+    def __init__(self):
+        self.rows = {}
+
+    def add(self, row, name, values, unit="ms"):
+        ordered = sorted(values)
+        self.rows.setdefault(row, {})[name] = {"median": statistics.median(values), "p95": ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))],
+                                               "count": len(values), "unit": unit, "values": [round(value, 4) for value in values]}
+
+    def median(self, row, name):
+        return self.rows.get(row, {}).get(name, {}).get("median")
+
+    def print(self, names):
+        width = max(map(len, self.rows)) + 2
+        print("\n" + " " * width + "".join(f"{name:>14}" for name in names))
+        for row, cells in self.rows.items():
+            texts = [f"{cells[name]['median']:.1f} {cells[name]['unit']}" if name in cells else "-" for name in names]
+            print(f"{row:{width}}" + "".join(f"{text:>14}" for text in texts))
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def turns(board, row, contestants, method, rounds, warm=1):
+    """Each contestant in turn, `rounds` times; the first `warm` rounds don't count."""
+    able = [one for one in contestants if hasattr(one, method[0])]
+    values = {one.name: [] for one in able}
+    for turn in range(rounds + warm):
+        for one in list(able):
+            try:
+                seconds = getattr(one, method[0])(*method[1:])
+            except (RuntimeError, AssertionError, OSError) as error:
+                note(f"{one.name} can't do '{row}': {str(error)[:300]}")
+                able.remove(one)
+                continue
+            if turn >= warm:
+                values[one.name].append(seconds * 1000)
+    for name, times in values.items():
+        if times:
+            board.add(row, name, times)
+            note(f"  {row}: {name} {statistics.median(times):.1f} ms")
+
+
+def start_contestants(folder, namespace, options):
+    """Everybody who is there; who is missing is said with the reason."""
+    found, config = [], None
+    makers = {
+        "bulkhead": lambda: Engine("bulkhead", Bulkhead(folder / "bulkhead", preset=options.preset), folder / "client"),
+        "dockerd": lambda: Engine("dockerd", Dockerd(folder / "dockerd"), folder / "client"),
+        "podman": lambda: Podman(folder, namespace),
+        "crun": lambda: Bare("crun", folder / "bare", namespace, config),
+        "runc": lambda: Bare("runc", folder / "bare", namespace, config),
+    }
+    programs = {"bulkhead": ROOT / "build" / options.preset / "bin/bulkheadd", "dockerd": "dockerd"}
+    for name, make in makers.items():
+        if name in options.without or not shutil.which(str(programs.get(name, name))):
+            note(f"without {name}: {'as asked' if name in options.without else 'not installed'}")
+            continue
+        try:
+            if name in ("crun", "runc") and config is None:
+                config = found[0].config()
+            found.append(make())
+        except (RuntimeError, AssertionError, OSError, StopIteration, subprocess.CalledProcessError) as error:
+            note(f"without {name}: {str(error)[:600]}")
+    return found
+
+
+def measure_many(board, contestants, count):
+    """Start rate, and memory per container while they run. One after another: 200 of each at once would measure the crowd."""
+    for one in contestants:
+        if not hasattr(one, "start_many"):
+            continue
+        idle = one.memory()
+        seconds, names = one.start_many(count, "bridge")
+        daemons, shims = one.memory()
+        one.remove(names)
+        board.add(f"start {count}, containers per second", one.name, [count / seconds], "/s")
+        board.add(f"memory of the engine with {count}", one.name, [daemons / 1e6], "MB")
+        board.add(f"memory per container of {count}", one.name, [(daemons + shims - sum(idle)) / count / 1e6], "MB")
+        note(f"  {count} containers: {one.name} {count / seconds:.1f}/s, engine {daemons / 1e6:.1f} MB, {(daemons + shims - sum(idle)) / count / 1e6:.2f} MB each")
+
+
+def targets(board):
+    """(text, measured, limit, met) of each aim; where a peer is missing it can't be told."""
+    def ratio(row, mine, other_row, other):
+        top, bottom = board.median(row, mine), board.median(other_row, other)
+        return top / bottom if top and bottom else None
+
+    crun_row, run_row = "run true, bare bundle", "run true, bridge (API)"
+    worst_engine = max((board.median(row, "bulkhead") for row in board.rows if row.startswith("memory of the engine") and board.median(row, "bulkhead")), default=None)
+    worst_each = max((board.median(row, "bulkhead") for row in board.rows if row.startswith("memory per container") and board.median(row, "bulkhead")), default=None)
+    aims = [
+        ("run on the bridge / bare crun", ratio(run_row, "bulkhead", crun_row, "crun"), 2),
+        ("run on the bridge / dockerd", ratio(run_row, "bulkhead", run_row, "dockerd"), 1 / 15),
+        ("exec / dockerd", ratio("exec true (API)", "bulkhead", "exec true (API)", "dockerd"), 1 / 5),
+        ("pull / dockerd", ratio("pull 200 MB", "bulkhead", "pull 200 MB", "dockerd"), 1 / 3),
+        ("memory of the engine, MB", worst_engine, 25),
+        ("memory per container, MB", worst_each, 3),
+    ]
+    return [(text, value, limit, None if value is None else value <= limit) for text, value, limit in aims]
+
+
+def measure(board, contestants, registry, options):
+    engines = [one for one in contestants if isinstance(one, Engine)]
+    rounds = options.rounds
+    for network in ("bridge", "none"):
+        turns(board, f"run true, {network} (API)", engines, ("run", network), rounds)
+    turns(board, "run true, bare bundle", [one for one in contestants if isinstance(one, Bare)], ("run", "none"), rounds)
+    for network in ("bridge", "none"):
+        turns(board, f"run true, {network} (client)", contestants, ("run_by_client", network), max(3, rounds // 2))
+    turns(board, "the client's own floor (version)", contestants, ("client_floor",), max(3, rounds // 2))
+    turns(board, "exec true (API)", engines, ("exec",), rounds)
+    turns(board, "exec true (client)", contestants, ("exec_by_client",), max(3, rounds // 2))
+    turns(board, "pull 200 MB", contestants, ("pull", registry.address), options.pulls, warm=0)
+    for one in engines:
+        board.add("memory of the engine, idle", one.name, [one.memory()[0] / 1e6], "MB")
+    for count in options.many:
+        measure_many(board, contestants, count)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--pulls", type=int, default=3)
+    parser.add_argument("--many", type=int, nargs="*", default=[20, 200])
+    parser.add_argument("--without", nargs="*", default=[])
+    parser.add_argument("--preset", default="release")
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/bench.json")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("./dev bench: must be root")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-bench-", dir="/tmp"))
+    (folder / "client").mkdir()
+    namespace, contestants, board = Namespace(), [], Board()
+    try:
+        with Registry(images.image_folder() / "registry") as registry:
+            contestants = start_contestants(folder, namespace, options)
+            measure(board, contestants, registry, options)
+    finally:
+        for one in reversed(contestants):
+            one.finish()
+        namespace.close()
+        leftovers.sweep(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    report(board, [one.name for one in contestants], options)
+
+
+def report(board, names, options):
+    print(f"\n{datetime.date.today()}, {platform.release()}, {os.cpu_count()} cores; medians of {options.rounds} rounds in turns")
+    board.print(names)
+    print("\naims:")
+    results = targets(board)
+    for text, value, limit, met in results:
+        print(f"  {text:34} " + (f"{value:8.3f} (aim: at most {limit:.3f})  {'met' if met else 'NOT MET'}" if value is not None else "not measured"))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps({
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "kernel": platform.release(), "cores": os.cpu_count(),
+        "results": board.rows, "aims": [{"aim": text, "measured": value, "limit": limit, "met": met} for text, value, limit, met in results]}, indent=1))
+    print(f"\nwritten to {options.output}")
+
+
+if __name__ == "__main__":
+    main()
