@@ -136,6 +136,7 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
   if (!container.config.stop_signal.empty()) {
     parse_signal(container.config.stop_signal);
   }
+  check_options(container);
   networks.find(container.host_config.network_mode);
   container.mounts = resolve_mounts(container.host_config);
   container.image_id = image.id;
