@@ -33,7 +33,7 @@ ImagePull::ImagePull(ImageStore::State& store, const PullRequest& request, const
       own_cancel_(std::make_shared<std::atomic<bool>>(false)),
       reference_(oci::parse_reference(request.reference).with_default_tag()),
       platform_(oci::parse_platform(request.platform)),
-      session_(store.policy, reference_, request.credentials, cancel),
+      session_(store.policy, reference_, request.credentials, own_cancel_, store.options.retry_delay),
       http_(store.policy, timeouts_of(store.options), cancel) {}
 
 Image ImagePull::run() {

@@ -54,6 +54,7 @@ struct ImageStoreOptions {
   int parallel_downloads = 3;                                  // layers at once, over all pulls
   std::filesystem::path certificates = "/etc/docker/certs.d";  // per registry, as Docker has them
   std::chrono::milliseconds connect_timeout{10'000}, stall_timeout{30'000};
+  std::chrono::milliseconds retry_delay{250};  // before the first retry; doubles
 };
 
 struct Removal {

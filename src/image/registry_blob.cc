@@ -112,7 +112,7 @@ void RegistrySession::blob(HttpClient& http, const oci::Descriptor& descriptor,
       throw Error(status == 404 ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
                   fmt::format("Get \"{}\": {}", request.url, parse_registry_error(outcome.response).text));
     }
-    std::chrono::milliseconds pause(250 * (1 << (attempt - 1)));
+    std::chrono::milliseconds pause = retry_delay_ * (1 << (attempt - 1));
     if (retrying) {
       retrying(static_cast<int>(std::max<int64_t>(1, pause.count() / 1000)));
     }

@@ -10,18 +10,17 @@ namespace bulkhead::image {
 namespace {
 
 constexpr int kSmallAttempts = 3;
-constexpr std::chrono::milliseconds kSmallBackoff(300);
 
 std::string api_host(const std::string& domain) { return domain == "docker.io" ? "registry-1.docker.io" : domain; }
 
 }  // namespace
 
 RegistrySession::RegistrySession(const RegistryPolicy& policy, oci::Reference reference, std::optional<Credentials> credentials,
-                                 CancelToken cancel)
+                                 CancelToken cancel, std::chrono::milliseconds retry_delay)
     : policy_(policy),
       reference_(std::move(reference)),
       credentials_(std::move(credentials)),
-      cancel_(std::move(cancel)),
+      cancel_(std::move(cancel)), retry_delay_(retry_delay),
       host_(api_host(reference_.domain)) {
   if (credentials_ && !credentials_->registry_token.empty()) {
     authorization_ = "Bearer " + credentials_->registry_token;
@@ -130,7 +129,7 @@ RegistrySession::RawManifest RegistrySession::manifest(HttpClient& http, const s
     if (!again || attempt == kSmallAttempts) {
       break;
     }
-    sleep_unless_cancelled(kSmallBackoff * attempt, cancel_);
+    sleep_unless_cancelled(retry_delay_ * attempt, cancel_);
   }
   if (outcome.failure != HttpFailure::kNone) {
     throw_http_failure(request.url, outcome);

@@ -19,7 +19,7 @@ namespace bulkhead::image {
 class RegistrySession {
  public:
   RegistrySession(const RegistryPolicy& policy, oci::Reference reference, std::optional<Credentials> credentials,
-                  CancelToken cancel);
+                  CancelToken cancel, std::chrono::milliseconds retry_delay);
 
   /// Finds the scheme, and what the registry wants for authentication. Call first. Throws `Get "https://host/v2/": ...`.
   void connect(HttpClient& http);
@@ -50,6 +50,7 @@ class RegistrySession {
   const oci::Reference reference_;
   const std::optional<Credentials> credentials_;
   const CancelToken cancel_;
+  const std::chrono::milliseconds retry_delay_;
   std::string host_;  // "registry-1.docker.io"
   std::string base_;  // "https://host/v2/"
   std::mutex mutex_;

@@ -93,7 +93,8 @@ Platform parse_platform(std::string_view text) {
     rest.remove_prefix(slash + 1);
   }
   bool plain = parts.size() <= 3 && std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
-                 return !part.empty() && part.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.-") == std::string::npos;
+                 return !part.empty() && part[0] != '.' &&
+                        part.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.-") == std::string::npos;
                });
   if (!plain) {
     throw Error(ErrorCode::kInvalidArgument,
