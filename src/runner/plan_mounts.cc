@@ -118,13 +118,13 @@ void plan_cgroup(Plan& plan, const oci::Spec& spec, const std::string& target, c
   plan_filesystem(plan, {target, "tmpfs", "cgroup", {}}, target, folder);
   mounts.back().symlinks = Symlinks::kForbidden;
   for (const linux::CgroupFolder& each : cgroup.folders()) {
-    mounts.push_back(bind_cgroup(plan, each.path, target + "/" + each.name, readonly));
+    mounts.push_back(bind_cgroup(plan, each.path, fmt::format("{}/{}", target, each.name), readonly));
     for (const std::string& controller : each.controllers) {
       if (each.controllers.size() > 1 && controller != each.name) {
         PlannedMount link;
         link.kind = MountKind::kSymlink;
         link.source = plan.texts.keep(each.name);
-        link.target = plan.texts.keep(target + "/" + controller);
+        link.target = plan.texts.keep(fmt::format("{}/{}", target, controller));
         mounts.push_back(std::move(link));
       }
     }

@@ -113,11 +113,11 @@ TEST(Command, KilledBySignal) {
 }
 
 TEST(Command, SignalsAreAtTheirDefaults) {
-  ::signal(SIGPIPE, SIG_IGN);
+  const auto old = ::signal(SIGPIPE, SIG_IGN);
   Container container;
   container.command({"cat", "/proc/self/status"});
   EXPECT_THAT(container.run().out, HasSubstr("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000"));
-  ::signal(SIGPIPE, SIG_DFL);
+  EXPECT_EQ(::signal(SIGPIPE, old), SIG_IGN);
 }
 
 TEST(Command, CreatedButNeverStartedIsDestroyed) {

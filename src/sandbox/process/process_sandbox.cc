@@ -22,6 +22,7 @@ std::array<UniqueFd, 3> streams_of(ProcessIo io) { return {std::move(io.in), std
 
 std::vector<oci::Mount> rootfs_of(const std::vector<Mount>& mounts) {
   std::vector<oci::Mount> out;
+  out.reserve(mounts.size());
   for (const Mount& mount : mounts) {
     out.push_back({.destination = mount.target, .type = mount.type, .source = mount.source, .options = mount.options});
   }
