@@ -152,8 +152,11 @@ int run(Options options) {
     ::unlink(options.pid_file.c_str());
     _exit(0);
   }
+  engine.shut_down();
   bulkhead::log::info("stopped; running containers go on");
-  return 0;
+  ::unlink(options.pid_file.c_str());
+  // Threads of the engine wait at running containers' shims: nothing may be taken away under them.
+  _exit(0);
 }
 
 }  // namespace

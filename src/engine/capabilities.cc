@@ -1,6 +1,7 @@
 #include "engine/capabilities.h"
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <cctype>
@@ -89,11 +90,24 @@ const std::vector<std::string>& all_capabilities() {
   return kNames;
 }
 
+/// In the order of their numbers (capabilities(7)), those that this process may give at all: an engine inside a container of
+/// its own, or on an older kernel, has fewer.
+static std::vector<std::string> available_capabilities() {
+  std::vector<std::string> available;
+  unsigned long number = 0;
+  for (const std::string& name : all_capabilities()) {
+    if (prctl(PR_CAPBSET_READ, number++, 0, 0, 0) == 1) {
+      available.push_back(name);
+    }
+  }
+  return available;
+}
+
 std::vector<std::string> granted_capabilities(const HostConfig& host_config) {
   auto add = normalized(host_config.cap_add, "CapAdd");
   auto drop = normalized(host_config.cap_drop, "CapDrop");
   if (host_config.privileged) {
-    return all_capabilities();
+    return available_capabilities();
   }
   std::vector<std::string> granted;
   auto grant = [&](const std::vector<std::string>& names) {
@@ -108,7 +122,7 @@ std::vector<std::string> granted_capabilities(const HostConfig& host_config) {
     return names;
   };
   if (contains(add, kAll)) {
-    grant(without_dropped(all_capabilities()));
+    grant(without_dropped(available_capabilities()));
   } else if (contains(drop, kAll)) {
     grant(add);
   } else {

@@ -1,12 +1,17 @@
 #include "engine/container_config.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
+#include <set>
+#include <sstream>
 
 #include "engine/json_object.h"
 #include "support/error.h"
+#include "support/files.h"
 
 namespace bulkhead::engine {
 
@@ -182,6 +187,40 @@ void read_network_mode(JsonObject& object, HostConfig& config) {
   }
 }
 
+/// Docker's words: which of these CPUs or memory nodes the host doesn't have. Throws where the list itself is none.
+void check_set(const std::string& wanted, const char* what, const char* available_file) {
+  if (wanted.empty()) {
+    return;
+  }
+  auto parse = [&](const std::string& text) {
+    std::set<int> numbers;
+    std::istringstream parts(text);
+    for (std::string part; std::getline(parts, part, ',');) {
+      int first = 0;
+      int last = 0;
+      char rest = 0;
+      int fields = sscanf(part.c_str(), "%5d-%5d%c", &first, &last, &rest);
+      if (fields == 1 && part.find_first_not_of("0123456789") == std::string::npos) {
+        last = first;
+      } else if (fields != 2 || part.find_first_not_of("0123456789-") != std::string::npos || last < first) {
+        throw Error(ErrorCode::kInvalidArgument, fmt::format("Invalid value {} for {}", wanted, what));
+      }
+      for (int number = first; number <= last && number <= 65536; ++number) {
+        numbers.insert(number);
+      }
+    }
+    return numbers;
+  };
+  std::set<int> asked = parse(wanted);
+  std::string available = read_file(available_file, 4096);
+  available.erase(available.find_last_not_of(" \n") + 1);
+  std::set<int> present = parse(available);
+  if (!std::includes(present.begin(), present.end(), asked.begin(), asked.end())) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("Requested {} are not available - requested {}, available: {}", what, wanted, available));
+  }
+}
+
 void read_resources(JsonObject& object, HostConfig& config) {
   object.read("Memory", config.memory);
   object.read("MemoryReservation", config.memory_reservation);
@@ -227,8 +266,8 @@ void check_resources(const HostConfig& config) {
   if (config.nano_cpus > 0 && (config.cpu_quota > 0 || config.cpu_period > 0)) {
     refuse("Conflicting options: Nano CPUs and CPU Quota or Period cannot both be set.");
   }
-  if (config.nano_cpus < 0) {
-    refuse("NanoCPUs value must not be negative");
+  if (int64_t cpus = sysconf(_SC_NPROCESSORS_ONLN); config.nano_cpus < 0 || config.nano_cpus > cpus * 1'000'000'000) {
+    refuse(fmt::format("Range of CPUs is from 0.01 to {0}.00, as there are only {0} CPUs available", cpus));
   }
   if (config.cpu_period != 0 && (config.cpu_period < 1000 || config.cpu_period > 1'000'000)) {
     refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
@@ -236,6 +275,8 @@ void check_resources(const HostConfig& config) {
   if (config.cpu_quota > 0 && config.cpu_quota < 1000) {
     refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
   }
+  check_set(config.cpuset_cpus, "CPUs", "/sys/devices/system/cpu/online");
+  check_set(config.cpuset_mems, "memory nodes", "/sys/devices/system/node/online");
   if (config.shm_size < 0) {
     refuse("SHM size can not be less than 0");
   }

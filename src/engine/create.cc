@@ -137,7 +137,6 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
     parse_signal(container.config.stop_signal);
   }
   check_options(container);
-  networks.find(container.host_config.network_mode);
   container.mounts = resolve_mounts(container.host_config);
   container.image_id = image.id;
   container.chain_ids = image.chain_ids;

@@ -150,6 +150,14 @@ Engine::Engine(EngineOptions options) : state_(std::make_unique<State>(std::move
 
 Engine::~Engine() = default;
 
+void Engine::shut_down() {
+  try {
+    state_->networks.remove_unused();
+  } catch (const Error& error) {
+    log::warn("remove what no container uses: {}", error.message());
+  }
+}
+
 std::vector<Container> Engine::list() {
   std::vector<Container> containers;
   for (const LivePointer& live : state_->all()) {

@@ -89,8 +89,10 @@ class Engine {
   /// Opens the state and finds again every container that lives, or ended meanwhile. Throws kConflict where another
   /// engine has this root.
   explicit Engine(EngineOptions options);
-  /// Leaves running containers running.
+  /// An engine lives until its process ends: its threads wait at running containers.
   ~Engine();
+  /// Before the process ends: removes what only an engine with containers needs (an unused bridge). Running containers go on.
+  void shut_down();
 
   CreateResult create(const CreateRequest& request);
   std::vector<Container> list();

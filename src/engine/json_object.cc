@@ -47,12 +47,21 @@ const json* JsonObject::find(const char* key) {
   return found == json_.end() || found->is_null() ? nullptr : &*found;
 }
 
+std::string JsonObject::text_of(std::string_view key, const json& value, std::string_view expected) const {
+  if (!value.is_string()) {
+    wrong_type(key, expected);
+  }
+  auto text = value.get<std::string>();
+  // SECURITY: everything below speaks C strings: what follows a NUL would be checked here and dropped there.
+  if (text.find('\0') != std::string::npos) {
+    wrong_type(key, "without NUL bytes");
+  }
+  return text;
+}
+
 void JsonObject::read(const char* key, std::string& target) {
   if (const json* value = find(key)) {
-    if (!value->is_string()) {
-      wrong_type(key, "a string");
-    }
-    target = value->get<std::string>();
+    target = text_of(key, *value, "a string");
   }
 }
 
@@ -122,7 +131,7 @@ void JsonObject::read(const char* key, std::vector<std::string>& target) {
   }
   // Docker's strslice also takes a single string for Cmd and Entrypoint.
   if (value->is_string()) {
-    target = {value->get<std::string>()};
+    target = {text_of(key, *value, "a string")};
     return;
   }
   if (!value->is_array()) {
@@ -130,10 +139,7 @@ void JsonObject::read(const char* key, std::vector<std::string>& target) {
   }
   target.clear();
   for (const json& item : *value) {
-    if (!item.is_string()) {
-      wrong_type(key, "a list of strings");
-    }
-    target.push_back(item.get<std::string>());
+    target.push_back(text_of(key, item, "a list of strings"));
   }
 }
 
@@ -155,10 +161,7 @@ void JsonObject::read(const char* key, std::map<std::string, std::string>& targe
   }
   target.clear();
   for (const auto& [name, item] : value->items()) {
-    if (!item.is_string()) {
-      wrong_type(fmt::format("{}[{}]", key, name), "a string");
-    }
-    target[name] = item.get<std::string>();
+    target[name] = text_of(fmt::format("{}[{}]", key, name), item, "a string");
   }
 }
 

@@ -44,6 +44,7 @@ class JsonObject {
  private:
   template <typename Integer>
   void read_integer(const char* key, Integer& target);
+  std::string text_of(std::string_view key, const nlohmann::json& value, std::string_view expected) const;
   [[noreturn]] void wrong_type(std::string_view key, std::string_view expected) const;
 
   const nlohmann::json& json_;

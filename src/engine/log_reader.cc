@@ -68,8 +68,8 @@ off_t find_backwards(int file, off_t size, uint64_t& lines, bool& seen_break) {
 
 }  // namespace
 
-LogReader::LogReader(std::filesystem::path path, LogSelection selection, Follow follow)
-    : path_(std::move(path)), selection_(std::move(selection)), follow_(follow) {
+LogReader::LogReader(std::filesystem::path path, const LogSelection& selection, Follow follow)
+    : path_(std::move(path)), selection_(selection), follow_(follow) {
   if (follow == Follow::kYes) {
     watch_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     if (watch_ && ::inotify_add_watch(watch_.get(), path_.parent_path().c_str(),

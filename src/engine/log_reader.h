@@ -25,7 +25,7 @@ class LogReader {
  public:
   enum class Follow { kNo, kYes };
   /// Without `follow`, what was written until now is all there is. A log that isn't there yet is empty.
-  LogReader(std::filesystem::path path, LogSelection selection, Follow follow);
+  LogReader(std::filesystem::path path, const LogSelection& selection, Follow follow);
 
   /// The next entry that was selected; nullopt where there is none yet.
   std::optional<LogEntry> next();

@@ -51,7 +51,7 @@ constexpr const char* kProcesses =
     "set_thread_area get_thread_area set_tid_address uname sysinfo getcpu getrandom times getrusage getpriority setpriority "
     "ioprio_get ioprio_set getrlimit setrlimit ugetrlimit prlimit64 restart_syscall uretprobe riscv_flush_icache "
     // Only what the ptrace access check permits: since Linux 4.8 a tracer can't lead its tracee around the filter.
-    "ptrace process_vm_readv process_vm_writev";
+    "ptrace";
 
 constexpr const char* kScheduling =
     "sched_getaffinity sched_getattr sched_getparam sched_get_priority_max sched_get_priority_min sched_getscheduler "
@@ -107,7 +107,7 @@ constexpr CapabilityGroup kWithCapability[] = {
     {"CAP_SYS_MODULE", "delete_module finit_module init_module"},
     {"CAP_SYS_NICE", "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"},
     {"CAP_SYS_PACCT", "acct"},
-    {"CAP_SYS_PTRACE", "kcmp pidfd_getfd process_madvise"},
+    {"CAP_SYS_PTRACE", "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev"},
     {"CAP_SYS_RAWIO", "ioperm iopl"},
     {"CAP_SYS_TIME", "clock_settime clock_settime64 settimeofday stime"},
     {"CAP_SYS_TTY_CONFIG", "vhangup"},
