@@ -90,9 +90,7 @@ const std::vector<std::string>& all_capabilities() {
   return kNames;
 }
 
-/// In the order of their numbers (capabilities(7)), those that this process may give at all: an engine inside a container of
-/// its own, or on an older kernel, has fewer.
-static std::vector<std::string> available_capabilities() {
+std::vector<std::string> available_capabilities() {
   std::vector<std::string> available;
   unsigned long number = 0;
   for (const std::string& name : all_capabilities()) {

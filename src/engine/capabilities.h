@@ -13,6 +13,8 @@ namespace bulkhead::engine {
 
 /// Every capability of capabilities(7), in its order; what the kernel at hand doesn't know is left out by the runner.
 const std::vector<std::string>& all_capabilities();
+/// Of these, what this process may give at all: an engine inside a container of its own, or on an older kernel, has fewer.
+std::vector<std::string> available_capabilities();
 /// Throws kInvalidArgument "invalid CapAdd: unknown capability: ..." as Docker does.
 std::vector<std::string> granted_capabilities(const HostConfig& host_config);
 /// The sets for a process: only root starts with them; for everybody else they bound what execve(2) can give.

@@ -193,7 +193,7 @@ oci::Process build_exec_process(const oci::Spec& spec, const Container& containe
     process.cwd = clean_path(exec.working_dir);
   }
   process.capabilities =
-      capability_sets(exec.privileged ? all_capabilities() : granted_capabilities(container.host_config), user.uid);
+      capability_sets(exec.privileged ? available_capabilities() : granted_capabilities(container.host_config), user.uid);
   return process;
 }
 
