@@ -51,13 +51,15 @@ def test_events(docker):
     seen = []
     reader = threading.Thread(target=lambda: seen.extend(iter(watcher.stdout.readline, "")))
     reader.start()
-    wait_until(lambda: docker("run", "--rm", "--name", "watched", IMAGE, "true").code == 0 and any("destroy" in line for line in seen))
+    wait_until(lambda: docker("run", "--rm", "--name", "first", IMAGE, "true").code == 0 and any("destroy first" in line for line in seen))
+    docker.ok("run", "--rm", "--name", "watched", IMAGE, "true")
+    wait_until(lambda: any("destroy watched" in line for line in seen))
     watcher.terminate()
     reader.join()
     watcher.communicate()
     actions = [line.split()[1] for line in seen if line.endswith(" watched\n")]
-    assert [actions.index(word) for word in ("create", "start", "die", "destroy")] == sorted(actions.index(word) for word in ("create", "start", "die", "destroy"))
-    assert all(line.startswith("container ") for line in seen)
+    steps = [actions.index(word) for word in ("create", "start", "die", "destroy")]
+    assert steps == sorted(steps) and all(line.startswith("container ") for line in seen)
 
 
 def test_events_of_the_past(docker):
@@ -67,11 +69,6 @@ def test_events_of_the_past(docker):
     assert {"create", "start", "die"} <= set(out.split())
 
 
-def test_stats_once(docker, container):
-    row = json.loads(docker.ok("stats", "--no-stream", "--format", "{{json .}}", container))
-    assert row["MemUsage"].split("/")[0].strip() != "0B" and row["PIDs"] == "1"
-
-
 def test_networks_are_listed(docker):
     assert {"bridge", "host", "none"} <= set(docker.ok("network", "ls", "--format", "{{.Name}}").split())
 
@@ -79,11 +76,3 @@ def test_networks_are_listed(docker):
 def test_network_inspect(docker, container):
     network = json.loads(docker.ok("network", "inspect", "bridge"))[0]
     assert network["Driver"] == "bridge" and network["IPAM"]["Config"][0]["Subnet"]
-
-
-def test_cp_both_ways(docker, container, tmp_path):
-    (tmp_path / "in").write_text("content")
-    docker.ok("cp", tmp_path / "in", f"{container}:/tmp/there")
-    assert docker.ok("exec", container, "cat", "/tmp/there") == "content"
-    docker.ok("cp", f"{container}:/tmp/there", tmp_path / "out")
-    assert (tmp_path / "out").read_text() == "content"

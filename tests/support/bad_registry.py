@@ -80,6 +80,8 @@ class BadRegistry:
         span = handler.headers.get("Range")
         if span:
             first = int(span.removeprefix("bytes=").partition("-")[0])
+            if first >= len(blob):
+                return self.answer(handler, 416, b"", {"Content-Range": f"bytes */{len(blob)}"})
             return self.answer(handler, 206, blob[first:], {"Content-Range": f"bytes {first}-{len(blob) - 1}/{len(blob)}"})
         return self.answer(handler, 200, blob, {"Accept-Ranges": "bytes"})
 
