@@ -51,10 +51,16 @@ Shim::Shim(ShimSettings settings, const IsolationRegistry& isolations, UniqueFd 
 
 void Shim::run() {
   loop_.run([this] { stop_when_idle(); });
-  task_listener_.reset();
-  attach_server_.reset();
-  ::unlink((settings_.bundle / task::kAddressFile).c_str());
+  stop_listening();
   events_.flush();
+}
+
+void Shim::stop_listening() {
+  if (task_listener_) {
+    task_listener_.reset();
+    attach_server_.reset();
+    ::unlink((settings_.bundle / task::kAddressFile).c_str());
+  }
 }
 
 void Shim::on_connection(UniqueFd socket) {
@@ -108,10 +114,7 @@ void Shim::begin_shutdown() {
   // A client that doesn't read what a container said last can't keep the shim for ever.
   constexpr unsigned kPatience = 30;  // seconds, then SIGALRM ends us
   ::alarm(kPatience);
-  loop_.post([this] {
-    task_listener_.reset();
-    attach_server_.reset();
-  });
+  stop_listening();
 }
 
 void Shim::stop_when_idle() {

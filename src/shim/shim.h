@@ -43,6 +43,7 @@ class Shim {
   void on_connection_event(std::list<Connection>::iterator connection, uint32_t events);
   void on_child_signal();
   void begin_shutdown();
+  void stop_listening();
   void stop_when_idle();
 
   ShimSettings settings_;

@@ -243,8 +243,8 @@ void TaskService::shutdown(const std::string& payload, ttrpc::Responder& respond
     throw Error(ErrorCode::kConflict, fmt::format("container '{}' is still there: delete it first", request.id()));
   }
   container_.destroy();
+  shut_down_();  // first, so that a client that has the answer finds nothing of ours in the bundle
   responder.succeed(Empty());
-  shut_down_();
 }
 
 }  // namespace bulkhead::shim

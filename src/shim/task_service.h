@@ -11,7 +11,7 @@ namespace bulkhead::shim {
 
 class TaskService {
  public:
-  /// `shut_down` is called once a Shutdown was agreed to (and answered).
+  /// `shut_down` is called once a Shutdown was agreed to, before it is answered.
   TaskService(Container& container, std::function<void()> shut_down);
 
   /// Throws what becomes the answer; or answers now, or when a waited-for process ends.
