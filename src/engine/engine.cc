@@ -18,7 +18,8 @@ namespace {
 /// FNV-1a of the root's path: the same root is the same instance, after every restart.
 std::string instance_of(const std::filesystem::path& root) {
   uint64_t hash = 0xcbf29ce484222325;
-  for (unsigned char byte : std::filesystem::weakly_canonical(root).native()) {
+  const std::string path = std::filesystem::weakly_canonical(root).native();  // named: a range-for would let a temporary go
+  for (unsigned char byte : path) {
     hash = (hash ^ byte) * 0x100000001b3;
   }
   return fmt::format("{:06x}", hash & 0xffffff);
