@@ -489,6 +489,6 @@ int main(int argc, char** argv) {
   }
   mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   mount("tmpfs", "/run", "tmpfs", 0, nullptr);  // `ip netns` keeps its namespaces there
-  (void)std::system("ip link set lo up");
+  EXPECT_EQ(std::system("ip link set lo up"), 0);
   return RUN_ALL_TESTS();
 }
