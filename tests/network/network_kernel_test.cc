@@ -489,6 +489,9 @@ int main(int argc, char** argv) {
   }
   mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   mount("tmpfs", "/run", "tmpfs", 0, nullptr);  // `ip netns` keeps its namespaces there
-  EXPECT_EQ(std::system("ip link set lo up"), 0);
+  if (std::system("ip link set lo up") != 0) {
+    std::fprintf(stderr, "failed: ip link set lo up\n");
+    return 1;
+  }
   return RUN_ALL_TESTS();
 }
