@@ -6,7 +6,7 @@ agent=$1
 output=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/dev" "$work/proc" "$work/run" "$work/sys" "$work/tmp"
+mkdir "$work/root"
 strip -s -o "$work/init" "$agent"
 chmod 755 "$work" "$work"/*
 touch -d @0 "$work" "$work"/*

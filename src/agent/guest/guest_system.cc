@@ -32,6 +32,14 @@ void mount_new(const char* type, const char* target, unsigned long flags, const 
   }
 }
 
+/// The kernel's first root can't be the old root of a pivot_root(2), which every container does: a tmpfs takes its place.
+void leave_initramfs() {
+  mount_new("tmpfs", "/root", MS_NOSUID | MS_NODEV, "mode=0755");
+  if (::chdir("/root") != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0 || ::chdir("/") != 0) {
+    throw system_error("make the guest's root");
+  }
+}
+
 /// RNDADDENTROPY mixes and credits; RNDRESEEDCRNG makes every CPU's generator start again from the pool (random(4)).
 void reseed(const std::string& entropy) {
   if (entropy.size() != kEntropySize) {
@@ -50,6 +58,7 @@ void reseed(const std::string& entropy) {
 }  // namespace
 
 void prepare_guest() {
+  leave_initramfs();
   mount_new("devtmpfs", "/dev", MS_NOSUID, "mode=0755");
   UniqueFd null = open_file("/dev/null", O_RDWR);
   for (int fd = 0; fd < 3; ++fd) {  // the kernel gives none where the machine has no console

@@ -1,0 +1,121 @@
+#include "sandbox/vm/guest_spec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "agent/protocol/protocol.h"
+#include "support/error.h"
+
+namespace bulkhead::sandbox::vm {
+namespace {
+
+/// Files that an engine makes for each container: the guest gets a copy, no share.
+constexpr std::array kCopied = {"/etc/resolv.conf", "/etc/hosts", "/etc/hostname"};
+
+bool is_bind(const oci::Mount& mount) {
+  return mount.type == "bind" || std::any_of(mount.options.begin(), mount.options.end(),
+                                             [](const std::string& option) { return option == "bind" || option == "rbind"; });
+}
+
+void check_namespaces(const oci::Spec& spec) {
+  for (const char* needed : {"pid", "ipc", "uts", "mount", "network"}) {
+    bool found = std::any_of(spec.linux_.namespaces.begin(), spec.linux_.namespaces.end(),
+                             [&](const oci::Namespace& each) { return each.type == needed; });
+    if (!found) {
+      throw Error(ErrorCode::kNotSupported,
+                  fmt::format("hyperv isolation can't share the host's {} namespace: the container has another kernel; use "
+                              "process isolation for that",
+                              needed));
+    }
+  }
+}
+
+/// Shared folders are refused until they can be served from the jail.
+void take_mounts(GuestSpec& guest) {
+  for (oci::Mount& mount : guest.spec.mounts) {
+    if (!is_bind(mount)) {
+      continue;
+    }
+    auto copied = std::find(kCopied.begin(), kCopied.end(), mount.destination);
+    if (copied == kCopied.end()) {
+      throw Error(ErrorCode::kNotSupported,
+                  fmt::format("bind mount on '{}': hyperv isolation does not share files with the host yet; use process "
+                              "isolation, or copy them into the container",
+                              mount.destination));
+    }
+    std::string name = mount.destination.substr(mount.destination.rfind('/') + 1);
+    guest.files.push_back({.name = name, .source = mount.source});
+    mount.source = fmt::format("{}/{}", agent::kFilesFolder, name);
+  }
+}
+
+void take_namespaces(GuestSpec& guest) {
+  auto& namespaces = guest.spec.linux_.namespaces;
+  for (const oci::Namespace& each : namespaces) {
+    if (each.path.empty()) {
+      continue;
+    }
+    if (each.type != "network") {
+      throw Error(ErrorCode::kNotSupported,
+                  fmt::format("hyperv isolation can't join the {} namespace '{}': the container has another kernel", each.type,
+                              each.path));
+    }
+    guest.network_namespace = each.path;
+  }
+  // The guest's own network namespace is the container's: nothing else in the guest uses it.
+  if (!guest.network_namespace.empty()) {
+    std::erase_if(namespaces, [](const oci::Namespace& each) { return each.type == "network"; });
+  }
+}
+
+}  // namespace
+
+GuestSpec make_guest_spec(const oci::Spec& spec) {
+  GuestSpec guest{.spec = spec, .files = {}, .network_namespace = {}};
+  check_namespaces(spec);
+  take_namespaces(guest);
+  take_mounts(guest);
+  guest.spec.root.path = "rootfs";
+  // Numbers of the host's processors and memory nodes; QEMU's cgroup has them.
+  guest.spec.linux_.resources.cpuset_cpus.clear();
+  guest.spec.linux_.resources.cpuset_mems.clear();
+  // Names of policies that the host's kernel has loaded. The wall they would strengthen is the VM's.
+  guest.spec.process.apparmor_profile.clear();
+  guest.spec.process.selinux_label.clear();
+  guest.spec.linux_.mount_label.clear();
+  guest.spec.linux_.cgroups_path.clear();
+  return guest;
+}
+
+RootDiskPaths root_disks_of(const std::vector<Mount>& rootfs) {
+  RootDiskPaths paths;
+  for (const Mount& mount : rootfs) {
+    std::filesystem::path& path = mount.type == "erofs" ? paths.image : paths.scratch;
+    if ((mount.type != "erofs" && mount.type != "ext4") || !path.empty()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("hyperv isolation takes its root from one erofs and one ext4 disk, not from '{}' of type '{}'",
+                              mount.source, mount.type));
+    }
+    path = mount.source;
+  }
+  if (paths.image.empty() || paths.scratch.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "hyperv isolation needs an erofs and an ext4 disk for the container's root");
+  }
+  return paths;
+}
+
+uint64_t machine_memory(std::optional<int64_t> limit, uint64_t otherwise) {
+  if (!limit || *limit <= 0) {
+    return otherwise;
+  }
+  constexpr uint64_t kStep = 128UL << 20;
+  constexpr uint64_t kKernel = 96UL << 20;  // the kernel itself, the agent, the disks' caches
+  // Beyond what a machine has there is no use in asking: QEMU would fail to start.
+  uint64_t wanted = std::min<uint64_t>(static_cast<uint64_t>(*limit), 1UL << 40);
+  wanted += kKernel + wanted / 32;
+  return (wanted + kStep - 1) / kStep * kStep;
+}
+
+}  // namespace bulkhead::sandbox::vm

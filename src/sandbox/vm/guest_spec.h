@@ -1,0 +1,41 @@
+// A container's spec as the guest gets it: what means something on the host only is taken out, turned into what the guest has,
+// or refused.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "oci/runtime_spec.h"
+#include "sandbox/sandbox.h"
+
+namespace bulkhead::sandbox::vm {
+
+/// A file of the host of which the guest gets a copy (resolv.conf, hosts, hostname).
+struct CopiedFile {
+  std::string name;  // in the guest's folder of files
+  std::filesystem::path source;
+};
+
+struct GuestSpec {
+  oci::Spec spec;
+  std::vector<CopiedFile> files;
+  std::filesystem::path network_namespace;  // of the host, empty: the container has no network but a loopback
+};
+
+/// Throws kNotSupported naming what a VM can't have.
+GuestSpec make_guest_spec(const oci::Spec& spec);
+
+struct RootDiskPaths {
+  std::filesystem::path image, scratch;
+};
+
+/// The image's disk (type "erofs") and the container's (type "ext4") among a sandbox's root mounts; kInvalidArgument where
+/// they are not exactly those.
+RootDiskPaths root_disks_of(const std::vector<Mount>& rootfs);
+
+/// Bytes of memory for a VM whose container may use `limit` (absent or not positive: `otherwise`): that and what the guest's
+/// kernel needs, in steps, so that VMs of few sizes are made.
+uint64_t machine_memory(std::optional<int64_t> limit, uint64_t otherwise);
+
+}  // namespace bulkhead::sandbox::vm

@@ -1,0 +1,140 @@
+#include "sandbox/vm/machine.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "linux/pidfd.h"
+#include "sandbox/vm/jail.h"
+#include "support/error.h"
+#include "support/files.h"
+
+namespace bulkhead::sandbox::vm {
+namespace {
+
+std::pair<UniqueFd, UniqueFd> make_socket_pair() {
+  int ends[2] = {-1, -1};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    throw system_error("make a socket pair");
+  }
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+void need(const std::filesystem::path& file, const char* what, const char* remedy) {
+  struct stat status {};
+  if (file.empty() || ::stat(file.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    throw Error(ErrorCode::kNotSupported, fmt::format("hyperv isolation needs {} at '{}': {}", what, file.native(), remedy));
+  }
+}
+
+JailSpec jail_of(const Configuration& configuration, BootRequest& request) {
+  JailSpec jail;
+  jail.arguments = qemu_arguments(configuration.qemu, request.shape);
+  jail.binds = {{.source = configuration.kernel, .target = kJailKernel},
+                {.source = configuration.initramfs, .target = kJailInitramfs}};
+  jail.folders = {kJailShares};
+  jail.staging = request.staging;
+  jail.cgroup = request.cgroup;
+  jail.user = choose_jail_user();
+  if (request.shape.accelerator == Accelerator::kKvm) {
+    jail.binds.push_back({.source = "/dev/kvm", .target = "/dev/kvm", .device = true});
+    struct stat status {};
+    if (::stat("/dev/kvm", &status) == 0) {
+      jail.groups = {status.st_gid};
+    }
+  }
+  return jail;
+}
+
+}  // namespace
+
+void Machine::check(const Configuration& configuration) {
+  need(configuration.qemu, "QEMU", "install the package qemu-system-x86");
+  need(configuration.kernel, "a guest kernel", "build it with guest/build-kernel.sh");
+  need(configuration.initramfs, "the guest's initramfs", "it is built with the engine");
+}
+
+std::unique_ptr<Machine> Machine::boot(const Configuration& configuration, BootRequest request) {
+  check(configuration);
+  JailSpec jail = jail_of(configuration, request);
+  auto [monitor, their_monitor] = make_socket_pair();
+  auto [agent, their_agent] = make_socket_pair();
+  jail.files.push_back({.file = std::move(their_monitor), .number = kMonitorFd});
+  jail.files.push_back({.file = std::move(their_agent), .number = kAgentFd});
+  jail.files.push_back({.file = std::move(request.image), .number = kImageFd});
+  jail.files.push_back({.file = std::move(request.scratch), .number = kScratchFd});
+  if (request.tap) {
+    jail.files.push_back({.file = std::move(request.tap), .number = kTapFd});
+  }
+  if (request.shape.console_log == ConsoleLog::kFile) {
+    UniqueFd log = open_file(configuration.console_log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    jail.files.push_back({.file = std::move(log), .number = kConsoleFd});
+  }
+
+  std::unique_ptr<Machine> machine(new Machine());
+  Jailed jailed = start_jailed(std::move(jail));
+  machine->pid_ = jailed.pid;
+  machine->pidfd_ = std::move(jailed.pidfd);
+  machine->agent_ = std::move(agent);
+  try {
+    machine->qmp_ = std::make_unique<Qmp>(std::move(monitor), configuration.boot_timeout);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kUnavailable) {
+      throw error.wrap("start QEMU: " + machine->why_lost());
+    }
+    throw error.wrap("start QEMU");
+  }
+  return machine;
+}
+
+Machine::~Machine() { kill(); }
+
+void Machine::stop() { qmp_->execute("stop"); }
+void Machine::resume() { qmp_->execute("cont"); }
+
+void Machine::kill() noexcept {
+  if (collected_ || !pidfd_) {
+    return;
+  }
+  try {
+    collected_ = true;
+    linux::send_signal(pidfd_.get(), SIGKILL);
+  } catch (const Error&) {  // it has ended by itself
+  }
+  try {
+    linux::wait_child(pidfd_.get());
+  } catch (const Error&) {  // nothing to collect
+  }
+}
+
+std::string Machine::why_lost() {
+  // Its sockets close a moment before it has ended.
+  pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
+  ::poll(&ended, 1, 2000);
+  auto result = collected_ ? std::nullopt : linux::try_wait_child(pidfd_.get());
+  if (!result) {
+    kill();
+    return "the VM was ended";
+  }
+  collected_ = true;
+  std::string reason = qmp_ ? qmp_->shutdown_reason() : std::string();
+  if (result->signal != 0) {
+    return fmt::format("QEMU was killed by signal {}", result->signal);
+  }
+  if (reason == "guest-reset" || reason == "guest-panic") {
+    return "the guest's kernel panicked or restarted";
+  }
+  if (reason == "guest-shutdown") {
+    return "the guest shut down";
+  }
+  return fmt::format("QEMU exited with status {}", result->code);
+}
+
+}  // namespace bulkhead::sandbox::vm

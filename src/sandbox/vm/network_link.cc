@@ -1,0 +1,237 @@
+#include "sandbox/vm/network_link.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if_ether.h>
+#include <linux/if_tun.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <linux/tc_act/tc_mirred.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <thread>
+
+#include "linux/namespace.h"
+#include "linux/netlink.h"
+#include "support/error.h"
+#include "support/files.h"
+
+namespace bulkhead::sandbox::vm {
+namespace {
+
+using linux::NetlinkBatch;
+using linux::NetlinkSocket;
+
+constexpr const char* kTapName = "bulkhead-tap";
+constexpr uint32_t kIngress = 0xffff0000;  // the handle that an ingress qdisc always has
+
+void run_inside(int network_namespace, const std::function<void()>& body) {
+  std::exception_ptr failure;
+  std::thread([&] {
+    try {
+      if (::setns(network_namespace, CLONE_NEWNET) != 0) {
+        throw system_error("enter the container's network namespace");
+      }
+      body();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
+}
+
+template <typename Number>
+Number number_of(std::string_view bytes) {
+  Number number = 0;
+  std::memcpy(&number, bytes.data(), std::min(bytes.size(), sizeof(number)));
+  return number;
+}
+
+std::string mac_text(std::string_view bytes) {
+  std::string text;
+  for (char byte : bytes) {
+    text += fmt::format("{}{:02x}", text.empty() ? "" : ":", static_cast<unsigned char>(byte));
+  }
+  return text;
+}
+
+/// The first Ethernet link: its index; MAC and MTU go to `guest`.
+int find_ethernet(NetlinkSocket& socket, GuestLink& guest) {
+  NetlinkBatch batch;
+  batch.request(RTM_GETLINK, NLM_F_DUMP, ifinfomsg{}, "list links");
+  int index = 0;
+  socket.query(std::move(batch), [&](const nlmsghdr& message) {
+    const auto* header = static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
+    if (index != 0 || header->ifi_type != ARPHRD_ETHER) {
+      return;
+    }
+    index = header->ifi_index;
+    linux::for_each_attribute(message, sizeof(ifinfomsg), [&](uint16_t type, std::string_view bytes) {
+      if (type == IFLA_ADDRESS) {
+        guest.mac_address = mac_text(bytes);
+      } else if (type == IFLA_MTU) {
+        guest.mtu = number_of<uint32_t>(bytes);
+      }
+    });
+  });
+  if (index == 0) {
+    throw Error(ErrorCode::kNotFound, "the container's network namespace has no Ethernet link");
+  }
+  return index;
+}
+
+void read_addresses(NetlinkSocket& socket, int link, GuestLink& guest) {
+  NetlinkBatch batch;
+  batch.request(RTM_GETADDR, NLM_F_DUMP, ifaddrmsg{}, "list addresses");
+  socket.query(std::move(batch), [&](const nlmsghdr& message) {
+    const auto* header = static_cast<const ifaddrmsg*>(NLMSG_DATA(&message));
+    // The guest's kernel makes link-local addresses by itself.
+    if (static_cast<int>(header->ifa_index) != link || header->ifa_scope != RT_SCOPE_UNIVERSE) {
+      return;
+    }
+    std::string address;
+    linux::for_each_attribute(message, sizeof(ifaddrmsg), [&](uint16_t type, std::string_view bytes) {
+      if (type == IFA_LOCAL || (type == IFA_ADDRESS && address.empty())) {
+        address = bytes;
+      }
+    });
+    guest.addresses.push_back({.bytes = address, .prefix_length = header->ifa_prefixlen});
+  });
+}
+
+void read_routes(NetlinkSocket& socket, int link, GuestLink& guest) {
+  NetlinkBatch batch;
+  batch.request(RTM_GETROUTE, NLM_F_DUMP, rtmsg{}, "list routes");
+  socket.query(std::move(batch), [&](const nlmsghdr& message) {
+    const auto* header = static_cast<const rtmsg*>(NLMSG_DATA(&message));
+    // Those of the kernel's own making come with the addresses.
+    if (header->rtm_table != RT_TABLE_MAIN || header->rtm_type != RTN_UNICAST || header->rtm_protocol == RTPROT_KERNEL) {
+      return;
+    }
+    GuestRoute route{.destination = {}, .prefix_length = header->rtm_dst_len, .gateway = {}};
+    int out = 0;
+    linux::for_each_attribute(message, sizeof(rtmsg), [&](uint16_t type, std::string_view bytes) {
+      if (type == RTA_DST && header->rtm_dst_len > 0) {
+        route.destination = bytes;
+      } else if (type == RTA_GATEWAY) {
+        route.gateway = bytes;
+      } else if (type == RTA_OIF) {
+        out = number_of<int>(bytes);
+      }
+    });
+    if (out == link && !(route.destination.empty() && route.gateway.empty())) {
+      guest.routes.push_back(std::move(route));
+    }
+  });
+  std::stable_partition(guest.routes.begin(), guest.routes.end(),
+                        [](const GuestRoute& route) { return route.gateway.empty(); });
+}
+
+UniqueFd make_tap() {
+  UniqueFd tap = open_file("/dev/net/tun", O_RDWR);
+  ifreq request{};
+  std::strncpy(request.ifr_name, kTapName, IFNAMSIZ - 1);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  if (::ioctl(tap.get(), TUNSETIFF, &request) != 0) {
+    throw system_error("make a tap in the container's network namespace");
+  }
+  return tap;
+}
+
+void put_mirred(NetlinkBatch& batch, int to) {
+  tc_mirred mirred{};
+  mirred.action = TC_ACT_STOLEN;
+  mirred.eaction = TCA_EGRESS_REDIR;
+  mirred.ifindex = static_cast<uint32_t>(to);
+  batch.nest(TCA_U32_ACT, [&] {
+    batch.nest(1, [&] {  // the first action
+      batch.put(TCA_ACT_KIND, std::string("mirred"));
+      batch.nest(TCA_ACT_OPTIONS, [&] { batch.put(TCA_MIRRED_PARMS, &mirred, sizeof(mirred)); });
+    });
+  });
+}
+
+/// Everything that arrives at `from` leaves by `to` (tc-mirred(8)), before the namespace's own stack sees it.
+void redirect(NetlinkBatch& batch, int from, int to) {
+  tcmsg qdisc{.tcm_family = AF_UNSPEC, .tcm_ifindex = from, .tcm_handle = kIngress, .tcm_parent = TC_H_INGRESS};
+  batch.request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, qdisc, "watch what arrives at a link");
+  batch.put(TCA_KIND, std::string("ingress"));
+  tcmsg filter{.tcm_family = AF_UNSPEC,
+               .tcm_ifindex = from,
+               .tcm_handle = 0,
+               .tcm_parent = kIngress,
+               .tcm_info = TC_H_MAKE(1U << 16, htons(ETH_P_ALL))};
+  batch.request(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, filter, "redirect what arrives at a link");
+  batch.put(TCA_KIND, std::string("u32"));
+  // The selector, and behind it one key whose mask is nothing: everything matches.
+  std::array<char, sizeof(tc_u32_sel) + sizeof(tc_u32_key)> everything{};
+  tc_u32_sel selector{};
+  selector.flags = TC_U32_TERMINAL;
+  selector.nkeys = 1;
+  std::memcpy(everything.data(), &selector, sizeof(selector));
+  batch.nest(TCA_OPTIONS, [&] {
+    batch.put(TCA_U32_SEL, everything.data(), everything.size());
+    put_mirred(batch, to);
+  });
+}
+
+void undo_redirect(NetlinkSocket& socket, int link) {
+  NetlinkBatch batch;
+  tcmsg qdisc{.tcm_family = AF_UNSPEC, .tcm_ifindex = link, .tcm_handle = kIngress, .tcm_parent = TC_H_INGRESS};
+  batch.request(RTM_DELQDISC, 0, qdisc, "stop watching what arrives at a link");
+  socket.execute(std::move(batch), linux::Missing::kFine);
+}
+
+void set_up(NetlinkBatch& batch, int link, uint32_t mtu) {
+  batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link, .ifi_flags = IFF_UP, .ifi_change = IFF_UP}, "set a tap up");
+  batch.put(IFLA_MTU, mtu);
+}
+
+}  // namespace
+
+NetworkLink::NetworkLink(const std::filesystem::path& network_namespace)
+    : namespace_(linux::open_namespace(network_namespace, CLONE_NEWNET)) {
+  run_inside(namespace_.get(), [this] {
+    NetlinkSocket socket(NETLINK_ROUTE);
+    link_index_ = find_ethernet(socket, guest_);
+    read_addresses(socket, link_index_, guest_);
+    read_routes(socket, link_index_, guest_);
+    tap_ = make_tap();
+    int tap = static_cast<int>(::if_nametoindex(kTapName));
+    NetlinkBatch batch;
+    set_up(batch, tap, guest_.mtu);
+    redirect(batch, link_index_, tap);
+    redirect(batch, tap, link_index_);
+    try {
+      socket.execute(std::move(batch));
+    } catch (const Error&) {
+      undo_redirect(socket, link_index_);
+      throw;
+    }
+  });
+}
+
+NetworkLink::~NetworkLink() {
+  try {
+    run_inside(namespace_.get(), [this] {
+      NetlinkSocket socket(NETLINK_ROUTE);
+      undo_redirect(socket, link_index_);
+    });
+  } catch (const std::exception&) {  // the link has gone with its namespace
+  }
+}
+
+}  // namespace bulkhead::sandbox::vm

@@ -1,0 +1,40 @@
+// QEMU's command line. Every file it works on is a descriptor of a fixed number; only what its jail holds is named by a path.
+//
+// The list of devices is the same for every VM: one made from a saved template must look exactly like the template.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/vm/configuration.h"
+
+namespace bulkhead::sandbox::vm {
+
+// The numbers that QEMU's descriptors have.
+inline constexpr int kMonitorFd = 10;  // QMP, a connected socket
+inline constexpr int kAgentFd = 11;    // the agent's channel, a connected socket
+inline constexpr int kImageFd = 12;    // the image's disk, read-only
+inline constexpr int kScratchFd = 13;  // the container's disk
+inline constexpr int kTapFd = 14;
+inline constexpr int kConsoleFd = 15;  // the console log, for development
+
+// Names inside the jail.
+inline constexpr const char* kJailKernel = "/kernel";
+inline constexpr const char* kJailInitramfs = "/initramfs";
+inline constexpr const char* kJailShares = "/shares";
+
+enum class Network { kNone, kTap };
+enum class ConsoleLog { kNone, kFile };
+
+struct MachineShape {
+  Accelerator accelerator = Accelerator::kTcg;
+  uint64_t memory = 0;  // bytes
+  unsigned processors = 1;
+  Network network = Network::kNone;
+  ConsoleLog console_log = ConsoleLog::kNone;
+};
+
+std::vector<std::string> qemu_arguments(const std::string& qemu, const MachineShape& shape);
+
+}  // namespace bulkhead::sandbox::vm

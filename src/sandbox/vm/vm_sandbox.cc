@@ -1,0 +1,390 @@
+#include "sandbox/vm/vm_sandbox.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "agent/protocol/agent.pb.h"
+#include "agent/protocol/protocol.h"
+#include "sandbox/vm/accelerator.h"
+#include "support/error.h"
+#include "support/files.h"
+#include "support/log.h"
+#include "support/scope_guard.h"
+#include "support/time.h"
+
+namespace bulkhead::sandbox::vm {
+namespace {
+
+namespace wire = agent::wire;
+
+// Above the guest's memory: QEMU itself and, under TCG, the translated code.
+constexpr int64_t kQemuMemory = 256L << 20;
+constexpr int64_t kQemuThreads = 128;
+
+/// What QEMU may take on the host. The container's own limits hold inside.
+oci::Resources host_resources(const oci::Resources& asked, uint64_t memory) {
+  oci::Resources host;
+  host.memory_limit = static_cast<int64_t>(memory) + kQemuMemory;
+  host.pids_limit = kQemuThreads;
+  host.cpu_shares = asked.cpu_shares;
+  host.cpuset_cpus = asked.cpuset_cpus;
+  host.cpuset_mems = asked.cpuset_mems;
+  return host;
+}
+
+UniqueFd open_disk(const std::filesystem::path& path, int flags) {
+  UniqueFd disk = open_file(path, flags);
+  struct stat status {};
+  if (::fstat(disk.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("the disk '{}' is not a regular file", path.native()));
+  }
+  return disk;
+}
+
+std::string random_bytes(size_t size) {
+  std::string bytes(size, '\0');
+  if (::getrandom(bytes.data(), size, 0) != static_cast<ssize_t>(size)) {
+    throw system_error("get random bytes");
+  }
+  return bytes;
+}
+
+template <typename Request>
+void set_streams(Request& request, const GuestProcess& process) {
+  request.mutable_streams()->set_in(process.has_input());
+  request.mutable_streams()->set_out(process.has_output());
+  request.mutable_streams()->set_err(process.has_error());
+}
+
+void fill(wire::Network& network, const GuestLink& link) {
+  network.set_mac_address(link.mac_address);
+  network.set_mtu(link.mtu);
+  for (const GuestAddress& each : link.addresses) {
+    wire::Address& address = *network.add_addresses();
+    address.set_address(each.bytes);
+    address.set_prefix_length(each.prefix_length);
+  }
+  for (const GuestRoute& each : link.routes) {
+    wire::Route& route = *network.add_routes();
+    route.set_destination(each.destination);
+    route.set_prefix_length(each.prefix_length);
+    route.set_gateway(each.gateway);
+  }
+}
+
+void add_files(wire::CreateRequest& request, const std::vector<CopiedFile>& files) {
+  constexpr size_t kMaxFile = 256UL << 10;
+  for (const CopiedFile& file : files) {
+    struct stat status {};
+    if (::stat(file.source.c_str(), &status) != 0) {
+      throw system_error(fmt::format("stat '{}'", file.source.native()));
+    }
+    wire::File& copy = *request.add_files();
+    copy.set_name(file.name);
+    copy.set_content(read_file(file.source, kMaxFile));
+    copy.set_mode(status.st_mode & 07777);
+    copy.set_uid(status.st_uid);
+    copy.set_gid(status.st_gid);
+  }
+}
+
+}  // namespace
+
+linux::Cgroup cgroup_of(const std::string& id, const oci::Spec& spec) {
+  return linux::Cgroup(spec.linux_.cgroups_path.empty() ? "/bulkhead/" + id : spec.linux_.cgroups_path);
+}
+
+VmSandbox::VmSandbox(const Configuration& configuration, SandboxSpec spec)
+    : configuration_(configuration),
+      id_(spec.id),
+      staging_(spec.state_folder / "vm-root"),
+      cgroup_(cgroup_of(spec.id, spec.spec)) {
+  GuestSpec guest = make_guest_spec(spec.spec);
+  auto undo = ScopeGuard([this] {
+    try {
+      destroy();
+    } catch (const Error&) {  // the first error is the one to tell
+    }
+  });
+  boot(guest, spec);
+  configure(guest);
+  create_container(guest, std::move(spec.io));
+  undo.dismiss();
+}
+
+VmSandbox::~VmSandbox() {
+  try {
+    destroy();
+  } catch (const Error& error) {
+    log::error("container {}: {}", id_, error.message());
+  }
+}
+
+void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
+  RootDiskPaths disks = root_disks_of(spec.rootfs);
+  BootRequest request;
+  if (!guest.network_namespace.empty()) {
+    network_ = std::make_unique<NetworkLink>(guest.network_namespace);
+    request.tap = network_->take_tap();
+  }
+  request.image = open_disk(disks.image, O_RDONLY);
+  request.scratch = open_disk(disks.scratch, O_RDWR);
+  request.shape = {.accelerator = configuration_.accelerator.value_or(choose_accelerator().accelerator),
+                   .memory = machine_memory(spec.spec.linux_.resources.memory_limit, configuration_.default_memory),
+                   .processors = configuration_.processors,
+                   .network = network_ ? Network::kTap : Network::kNone,
+                   .console_log = configuration_.console_log.empty() ? ConsoleLog::kNone : ConsoleLog::kFile};
+  make_folders(staging_, 0700);
+  request.staging = staging_;
+  cgroup_.create(host_resources(spec.spec.linux_.resources, request.shape.memory));
+  request.cgroup = &cgroup_;
+  machine_ = Machine::boot(configuration_, std::move(request));
+  session_ = std::make_unique<AgentSession>(machine_->take_agent_channel());
+}
+
+void VmSandbox::configure(const GuestSpec& guest) {
+  wire::ConfigureRequest request;
+  request.set_entropy(random_bytes(agent::kEntropySize));
+  request.set_wall_clock_nanoseconds(now().time_since_epoch().count());
+  request.set_hostname(guest.spec.hostname.empty() ? id_.substr(0, 12) : guest.spec.hostname);
+  if (network_) {
+    fill(*request.mutable_network(), network_->guest());
+  }
+  wire::Empty nothing;
+  try {
+    session_->call("Configure", request, nothing, configuration_.boot_timeout);
+  } catch (const Error& error) {
+    throw error.code() == ErrorCode::kUnavailable ? Error(error.code(), "the VM ended as it started: " + machine_->why_lost())
+                                                  : error.wrap("start the VM");
+  }
+}
+
+void VmSandbox::create_container(const GuestSpec& guest, ProcessIo io) {
+  init_ = std::make_shared<GuestProcess>(*session_, "", guest.spec.process.terminal, std::move(io));
+  wire::CreateRequest request;
+  request.set_id(id_);
+  request.set_spec(oci::to_json(guest.spec));
+  set_streams(request, *init_);
+  add_files(request, guest.files);
+  call("Create", request);
+  init_->begin();
+}
+
+void VmSandbox::call(const char* method, const google::protobuf::MessageLite& request,
+                     google::protobuf::MessageLite& response) {
+  try {
+    session_->call(method, request, response, configuration_.answer_timeout);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kDeadlineExceeded) {
+      lost_reason_ = error.message();
+      lose();  // an agent that hangs can't be asked to end its container
+    }
+    throw;
+  }
+}
+
+void VmSandbox::call(const char* method, const google::protobuf::MessageLite& request) {
+  wire::Empty nothing;
+  call(method, request, nothing);
+}
+
+/// For a VM that stands still: done once it runs again.
+void VmSandbox::call_later(const char* method, std::shared_ptr<google::protobuf::MessageLite> request) {
+  session_->post(
+      [this, method, request = std::move(request)] { session_->caller().call(method, *request, [](const agent::Answer&) {}); });
+}
+
+void VmSandbox::lose() {
+  if (machine_) {
+    machine_->kill();
+  }
+}
+
+void VmSandbox::need_running() const {
+  if (running_ == Running::kPaused) {
+    throw Error(ErrorCode::kConflict, fmt::format("container {} is paused", id_));
+  }
+}
+
+GuestProcess& VmSandbox::find(const std::string& exec_id) {
+  if (exec_id.empty()) {
+    return *init_;
+  }
+  auto found = execs_.find(exec_id);
+  if (found == execs_.end()) {
+    throw Error(ErrorCode::kNotFound, fmt::format("no exec '{}' in container {}", exec_id, id_));
+  }
+  return *found->second;
+}
+
+void VmSandbox::start() { call("Start", wire::Empty()); }
+
+StartedProcess& VmSandbox::exec(const std::string& exec_id, const oci::Process& process, ProcessIo io) {
+  if (exec_id.empty() || execs_.contains(exec_id)) {
+    throw Error(ErrorCode::kConflict, fmt::format("exec '{}' exists in container {}", exec_id, id_));
+  }
+  if (init_ended_) {
+    throw Error(ErrorCode::kConflict, fmt::format("container {} is not running", id_));
+  }
+  need_running();
+  oci::Process inside = process;
+  inside.apparmor_profile.clear();  // as make_guest_spec
+  inside.selinux_label.clear();
+  auto started = std::make_shared<GuestProcess>(*session_, exec_id, process.terminal, std::move(io));
+  wire::ExecRequest request;
+  request.set_exec_id(exec_id);
+  request.set_process(oci::to_json(inside));
+  set_streams(request, *started);
+  call("Exec", request);
+  started->begin();
+  return execs_.emplace(exec_id, std::move(started)).first->second->started();
+}
+
+ExitStatus VmSandbox::reap(const std::string& exec_id) {
+  auto status = find(exec_id).exit();
+  if (!status) {
+    throw Error(ErrorCode::kConflict, fmt::format("the process of container {} has not ended", id_));
+  }
+  if (!status->error.empty()) {  // the wall is lost: say why, not how it was noticed
+    if (lost_reason_.empty()) {
+      lost_reason_ = machine_->why_lost();
+    }
+    status->error = lost_reason_;
+  }
+  if (exec_id.empty()) {
+    init_ended_ = true;
+  } else {
+    execs_.erase(exec_id);
+  }
+  return *status;
+}
+
+void VmSandbox::signal(const std::string& exec_id, int signal_number, SignalScope scope) {
+  if (find(exec_id).exit()) {
+    throw Error(ErrorCode::kNotFound, fmt::format("the process of container {} has ended", id_));
+  }
+  if (session_->lost()) {
+    return;  // its end is on its way
+  }
+  auto request = std::make_shared<wire::SignalRequest>();
+  request->set_exec_id(exec_id);
+  request->set_signal(signal_number);
+  request->set_all(scope == SignalScope::kAll);
+  if (running_ == Running::kPaused) {
+    call_later("Signal", request);
+    if (signal_number == SIGKILL) {
+      resume();  // as the kernel thaws what is killed
+    }
+    return;
+  }
+  call("Signal", *request);
+}
+
+void VmSandbox::resize(const std::string& exec_id, uint16_t rows, uint16_t columns) {
+  if (!find(exec_id).has_terminal()) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("the process of container {} has no terminal", id_));
+  }
+  auto request = std::make_shared<wire::ResizeRequest>();
+  request->set_exec_id(exec_id);
+  request->set_rows(rows);
+  request->set_columns(columns);
+  if (running_ == Running::kPaused) {
+    call_later("Resize", request);
+  } else {
+    call("Resize", *request);
+  }
+}
+
+void VmSandbox::pause() {
+  need_running();
+  machine_->stop();
+  running_ = Running::kPaused;
+}
+
+void VmSandbox::resume() {
+  machine_->resume();
+  running_ = Running::kRunning;
+}
+
+void VmSandbox::update(const oci::Resources& resources) {
+  need_running();
+  if (resources.memory_limit && *resources.memory_limit > 0) {
+    throw Error(ErrorCode::kNotSupported, "the memory of a running VM can't be changed: create the container with --memory");
+  }
+  oci::Resources inside = resources;
+  inside.cpuset_cpus.clear();
+  inside.cpuset_mems.clear();
+  wire::UpdateRequest request;
+  request.set_resources(oci::to_json(inside));
+  call("Update", request);
+  oci::Resources host;
+  host.cpu_shares = resources.cpu_shares;
+  host.cpuset_cpus = resources.cpuset_cpus;
+  host.cpuset_mems = resources.cpuset_mems;
+  cgroup_.apply(host);
+}
+
+Statistics VmSandbox::statistics() {
+  need_running();
+  wire::StatisticsResponse response;
+  call("Statistics", wire::Empty(), response);
+  return {.memory_usage = response.memory_usage(),
+          .memory_limit = response.memory_limit(),
+          .memory_inactive_file = response.memory_inactive_file(),
+          .memory_max_usage = response.memory_max_usage(),
+          .cpu_usage = response.cpu_usage(),
+          .cpu_user = response.cpu_user(),
+          .cpu_system = response.cpu_system(),
+          .throttled_periods = response.throttled_periods(),
+          .throttled_time = response.throttled_time(),
+          .pids_current = response.pids_current(),
+          .pids_limit = response.pids_limit()};
+}
+
+/// What the container wrote reaches its disk; a guest that doesn't do it in time is ended all the same.
+void VmSandbox::release_guest() {
+  if (!session_ || session_->lost()) {
+    return;
+  }
+  try {
+    if (running_ == Running::kPaused) {
+      resume();
+    }
+    wire::Empty nothing;
+    session_->call("Release", wire::Empty(), nothing, configuration_.answer_timeout);
+  } catch (const Error& error) {
+    log::warn("container {}: its disk was not unmounted: {}", id_, error.message());
+  }
+}
+
+void VmSandbox::destroy() {
+  if (destroyed_) {
+    return;
+  }
+  release_guest();
+  if (session_) {
+    session_->stop();  // then nobody but this thread uses what its loop watched
+  }
+  if (init_) {
+    init_->close();
+  }
+  for (auto& [exec_id, process] : execs_) {
+    process->close();
+  }
+  execs_.clear();
+  session_.reset();
+  machine_.reset();
+  network_.reset();
+  cgroup_.kill_all();
+  cgroup_.remove();
+  std::error_code ignored;
+  std::filesystem::remove(staging_, ignored);
+  destroyed_ = true;
+}
+
+}  // namespace bulkhead::sandbox::vm

@@ -1,0 +1,290 @@
+// hyperv isolation through the seam, with real VMs: what the container sees, and what is left on the host.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <sstream>
+#include <thread>
+
+#include "linux/cgroup.h"
+#include "support/error.h"
+#include "support/files.h"
+#include "support/scope_guard.h"
+#include "vm_fixture.h"
+
+namespace bulkhead::sandbox {
+namespace {
+
+using std::chrono::steady_clock;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+double milliseconds_since(steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(steady_clock::now() - start).count();
+}
+
+TEST_F(VmTest, RunsACommandOnAKernelOfItsOwn) {
+  auto start = steady_clock::now();
+  std::string output;
+  ExitStatus status = run(make_spec(shell("uname -r; cat /proc/sys/kernel/random/boot_id; hostname; id -u; exit 7")), output);
+  std::printf("cold boot, run, destroy: %.0f ms\n", milliseconds_since(start));
+  EXPECT_EQ(status.code, 7);
+  EXPECT_EQ(status.error, "");
+  utsname host{};
+  ::uname(&host);
+  EXPECT_THAT(output, testing::Not(HasSubstr(host.release)));
+  EXPECT_THAT(output, testing::Not(HasSubstr(read_file("/proc/sys/kernel/random/boot_id"))));
+  EXPECT_THAT(output, HasSubstr("in-a-vm\n0\n"));
+}
+
+TEST_F(VmTest, RefusesWhatAnotherKernelCantShare) {
+  oci::Spec shared = make_spec(shell("true"));
+  std::erase_if(shared.linux_.namespaces, [](const oci::Namespace& each) { return each.type == "pid"; });
+  EXPECT_THAT([&] { create(shared, {}); }, ThrowsMessage<Error>(HasSubstr("host's pid namespace")));
+  oci::Spec joined = make_spec(shell("true"));
+  joined.linux_.namespaces[2].path = "/proc/self/ns/ipc";
+  EXPECT_THAT([&] { create(joined, {}); }, ThrowsMessage<Error>(HasSubstr("ipc namespace '/proc/self/ns/ipc'")));
+}
+
+TEST_F(VmTest, SaysWhatIsMissing) {
+  vm::Configuration without = configuration();
+  without.kernel = "/nowhere/vmlinux";
+  EXPECT_THAT([&] { VmIsolation(without).probe(); }, ThrowsMessage<Error>(HasSubstr("a guest kernel at '/nowhere/vmlinux'")));
+  without = configuration();
+  without.qemu = "/nowhere/qemu";
+  EXPECT_THAT([&] { VmIsolation(without).create(sandbox_spec(make_spec(shell("true")), {})); },
+              ThrowsMessage<Error>(HasSubstr("qemu-system-x86")));
+}
+
+TEST_F(VmTest, CommandThatIsNotThere) {
+  auto sandbox = create(make_spec({"/bin/nothing"}), {});
+  try {
+    sandbox->start();
+    FAIL() << "started";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCommandNotFound) << error.message();
+  }
+}
+
+TEST_F(VmTest, ExecSignalAndStreams) {
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create(make_spec(shell("echo ready; exec sleep 1000")), std::move(pipes.theirs));
+  sandbox->start();
+  read_until(pipes.ours.out.get(), "ready");
+
+  PipeEnds exec_pipes = make_pipes();
+  auto start = steady_clock::now();
+  auto& one = sandbox->exec("one", make_process(shell("cat; echo to-error >&2; exit 3")), std::move(exec_pipes.theirs));
+  std::printf("first exec: %.1f ms\n", milliseconds_since(start));
+  std::string text(1 << 20, 'x');
+  std::thread writer([&, in = std::move(exec_pipes.ours.in)] { write_all(in.get(), text); });
+  EXPECT_EQ(read_to_end(exec_pipes.ours.out.get()), text);
+  writer.join();
+  EXPECT_EQ(read_to_end(exec_pipes.ours.err.get()), "to-error\n");
+  EXPECT_EQ(await_exit(*sandbox, one, "one").code, 3);
+
+  start = steady_clock::now();
+  auto& two = sandbox->exec("two", make_process({"/bin/true"}), {});
+  EXPECT_EQ(await_exit(*sandbox, two, "two").code, 0);
+  std::printf("exec of true, no streams: %.1f ms\n", milliseconds_since(start));
+  EXPECT_THROW(sandbox->exec("three", make_process({"/bin/nothing"}), {}), Error);
+
+  sandbox->signal("", SIGKILL, SignalScope::kProcess);
+  EXPECT_EQ(await_exit(*sandbox, sandbox->init()).code, 128 + SIGKILL);
+  EXPECT_THROW(sandbox->signal("", SIGTERM, SignalScope::kProcess), Error);
+  sandbox->destroy();
+}
+
+TEST_F(VmTest, OutputWaitsForItsReader) {
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create(make_spec(shell("dd if=/dev/zero bs=1M count=8 2>/dev/null; echo done >&2")), std::move(pipes.theirs));
+  sandbox->start();
+  pollfd finished{.fd = pipes.ours.err.get(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&finished, 1, 1000), 0) << "the process wrote 8 MB though nobody read";
+  EXPECT_EQ(read_to_end(pipes.ours.out.get()).size(), 8U << 20);
+  EXPECT_EQ(await_exit(*sandbox, sandbox->init()).code, 0);
+}
+
+TEST_F(VmTest, Terminal) {
+  oci::Spec spec = make_spec(shell("stty size; tty; read line; echo got $line; stty size"));
+  spec.process.terminal = true;
+  spec.process.console_size = oci::ConsoleSize{.height = 40, .width = 120};
+  auto sandbox = create(std::move(spec), {});
+  UniqueFd console = std::move(sandbox->init().console);
+  ASSERT_TRUE(console);
+  sandbox->start();
+  EXPECT_THAT(read_until(console.get(), "/dev/"), HasSubstr("40 120"));
+  sandbox->resize("", 50, 100);
+  write_all(console.get(), "hello\n");
+  std::string rest = read_to_end(console.get());
+  EXPECT_THAT(rest, HasSubstr("got hello"));
+  EXPECT_THAT(rest, HasSubstr("50 100"));
+  EXPECT_EQ(await_exit(*sandbox, sandbox->init()).code, 0);
+}
+
+TEST_F(VmTest, FilesSurviveARestart) {
+  std::string output;
+  EXPECT_EQ(run(make_spec(shell("echo kept > /file; ln -s /file /link; chown 5:6 /file")), output).code, 0);
+  EXPECT_EQ(run(make_spec(shell("cat /link; stat -c %u:%g /file")), output).code, 0);
+  EXPECT_EQ(output, "kept\n5:6\n");
+}
+
+TEST_F(VmTest, LimitsHoldInside) {
+  oci::Spec spec = make_spec(shell("cat /sys/fs/cgroup/memory.max 2>/dev/null; tail /dev/zero"));
+  spec.linux_.resources.memory_limit = 64 << 20;
+  spec.linux_.resources.memory_swap = 64 << 20;
+  spec.linux_.resources.pids_limit = 20;
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create(std::move(spec), std::move(pipes.theirs));
+  Statistics statistics = sandbox->statistics();
+  EXPECT_EQ(statistics.memory_limit, 64U << 20);
+  EXPECT_EQ(statistics.pids_limit, 20U);
+  sandbox->start();
+  ExitStatus status = await_exit(*sandbox, sandbox->init());
+  EXPECT_EQ(status.code, 128 + SIGKILL);
+  EXPECT_TRUE(status.out_of_memory);
+}
+
+TEST_F(VmTest, PauseStopsTheMachine) {
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create(make_spec(shell("while :; do echo tick; sleep 0.05; done")), std::move(pipes.theirs));
+  sandbox->start();
+  read_until(pipes.ours.out.get(), "tick");
+  sandbox->pause();
+  EXPECT_THROW(sandbox->exec("one", make_process({"/bin/true"}), {}), Error);
+  pollfd ready{.fd = pipes.ours.out.get(), .events = POLLIN, .revents = 0};
+  while (::poll(&ready, 1, 300) == 1) {  // what was on its way
+    std::array<char, 4096> bytes;
+    ASSERT_GT(::read(pipes.ours.out.get(), bytes.data(), bytes.size()), 0);
+  }
+  sandbox->resume();
+  read_until(pipes.ours.out.get(), "tick");
+  sandbox->pause();
+  sandbox->signal("", SIGKILL, SignalScope::kProcess);  // a paused container can be killed
+  EXPECT_EQ(await_exit(*sandbox, sandbox->init()).code, 128 + SIGKILL);
+}
+
+TEST_F(VmTest, GuestPanicIsReported) {
+  oci::Spec spec = make_spec(shell("echo alive; sleep 0.2; echo c > /proc/sysrq-trigger; sleep 100"));
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create(std::move(spec), std::move(pipes.theirs));
+  sandbox->start();
+  ExitStatus status = await_exit(*sandbox, sandbox->init());
+  EXPECT_EQ(status.code, 255);
+  EXPECT_THAT(status.error, HasSubstr("guest's kernel panicked"));
+  sandbox->destroy();
+}
+
+TEST_F(VmTest, KilledQemuIsReportedAndNothingIsLeft) {
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create(make_spec(shell("echo ready; sleep 1000")), std::move(pipes.theirs));
+  sandbox->start();
+  read_until(pipes.ours.out.get(), "ready");
+  std::vector<pid_t> qemu = linux::Cgroup("/bulkhead/" + id_).processes();
+  ASSERT_FALSE(qemu.empty());
+  ::kill(qemu.front(), SIGKILL);
+  ExitStatus status = await_exit(*sandbox, sandbox->init());
+  EXPECT_EQ(status.code, 255);
+  EXPECT_EQ(status.error, "QEMU was killed by signal 9");
+  sandbox->destroy();
+  EXPECT_EQ(output_of("find /sys/fs/cgroup -name '*" + id_ + "*'; ls " + (folder_ / "state").native()), "");
+  EXPECT_EQ(output_of("grep " + id_ + " /proc/self/mounts"), "");
+}
+
+/// What whoever breaks out of the guest would find, seen from the host.
+TEST_F(VmTest, QemuIsJailed) {
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create(make_spec(shell("echo ready; sleep 1000")), std::move(pipes.theirs));
+  sandbox->start();
+  read_until(pipes.ours.out.get(), "ready");
+  pid_t qemu = linux::Cgroup("/bulkhead/" + id_).processes().front();
+  std::string proc = fmt::format("/proc/{}", qemu);
+  std::string status = read_file(proc + "/status");
+  EXPECT_THAT(status, testing::Not(HasSubstr("Uid:\t0")));
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
+    EXPECT_THAT(status, HasSubstr(fmt::format("{}:\t0000000000000000\n", set)));
+  }
+  EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1\n"));
+  EXPECT_THAT(status, HasSubstr("Seccomp:\t2\n"));
+  EXPECT_THAT(status, HasSubstr("Groups:\t \n"));
+  for (const char* kind : {"mnt", "pid", "ipc", "net", "uts", "cgroup"}) {
+    EXPECT_NE(std::filesystem::read_symlink(proc + "/ns/" + kind),
+              std::filesystem::read_symlink(fmt::format("/proc/self/ns/{}", kind)))
+        << kind;
+  }
+  EXPECT_THAT(output_of("ls " + proc + "/root/"), testing::StrEq("initramfs\nkernel\nlib\nlib64\nshares\nusr\n"));
+  EXPECT_NE(::access((proc + "/root/etc").c_str(), F_OK), 0);
+  std::string mounts = read_file(proc + "/mounts");
+  std::istringstream lines(mounts);
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_THAT(line, HasSubstr(" ro,")) << "writable in the jail";
+  }
+  // Open files: nothing of the host but the two disks, and the container's disk alone may be written.
+  std::string files = output_of("ls -l " + proc + "/fd | grep -v '/dev/null\\|socket:\\|anon_inode\\|pipe:'");
+  EXPECT_THAT(files, HasSubstr("scratch.ext4"));
+  EXPECT_THAT(files, HasSubstr("image.erofs"));
+  EXPECT_THAT(output_of("ls " + proc + "/net/dev >/dev/null && tail -n +3 " + proc + "/net/dev | grep -vc ' lo:'"),
+              HasSubstr("0"));
+}
+
+TEST_F(VmTest, NetworkOfAVeth) {
+  // As the engine makes it: a namespace with one end of a veth, named eth0; here the other end is in a namespace too.
+  std::string netns = "/run/netns/" + id_;
+  std::string host = id_.substr(0, 10);
+  auto run_all = [](const std::string& commands) { return output_of("set -e; " + commands + " 2>&1"); };
+  ASSERT_EQ(
+      run_all(fmt::format(
+          "ip netns add {0}; ip netns add {0}h; ip link add {1} netns {0}h type veth peer name eth0 netns {0}; "
+          "ip -n {0}h addr add 10.99.0.1/24 dev {1}; ip -n {0}h link set {1} up; "
+          "ip -n {0} addr add 10.99.0.2/24 dev eth0; ip -n {0} link set eth0 up; ip -n {0} route add default via 10.99.0.1",
+          id_, host)),
+      "");
+  auto remove = ScopeGuard([&] { output_of(fmt::format("ip netns del {0}; ip netns del {0}h", id_)); });
+  oci::Spec spec =
+      make_spec(shell("ip addr show eth0; ip route; ping -c 2 -W 2 10.99.0.1; cat /etc/resolv.conf; nc -l -p 80 -w 20"));
+  spec.linux_.namespaces[1].path = netns;
+  replace_file(folder_ / "resolv.conf", "nameserver 10.99.0.1\n", 0644, Durability::kUnsynced);
+  spec.mounts.push_back(
+      {.destination = "/etc/resolv.conf", .type = "bind", .source = folder_ / "resolv.conf", .options = {"rbind", "rw"}});
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create(std::move(spec), std::move(pipes.theirs));
+  sandbox->start();
+  std::string output = read_until(pipes.ours.out.get(), "nameserver 10.99.0.1");
+  std::string mac = output_of(fmt::format("ip -n {} -o link show eth0 | grep -o 'ether [0-9a-f:]*'", id_));
+  mac.pop_back();
+  EXPECT_THAT(output, HasSubstr(mac));
+  EXPECT_THAT(output, HasSubstr("inet 10.99.0.2/24 brd 10.99.0.255"));
+  EXPECT_THAT(output, HasSubstr("default via 10.99.0.1 dev eth0"));
+  EXPECT_THAT(output, HasSubstr("2 packets received"));
+  auto start = steady_clock::now();
+  output_of(fmt::format(
+      "sleep 0.3; dd if=/dev/zero bs=1M count=50 2>/dev/null | ip netns exec {}h busybox nc -w 5 10.99.0.2 80", id_));
+  std::printf("50 MB into the guest: %.0f ms\n", milliseconds_since(start));
+  EXPECT_EQ(read_to_end(pipes.ours.out.get()).size(), 50U << 20);
+  EXPECT_EQ(await_exit(*sandbox, sandbox->init()).code, 0);
+  sandbox->destroy();
+  EXPECT_EQ(output_of(fmt::format("ip -n {0} -o link | grep tap; tc -n {0} qdisc show dev eth0 | grep ingress", id_)), "");
+}
+
+TEST_F(VmTest, TwinsShareNoRandomness) {
+  std::string first;
+  std::string second;
+  const char* script = "cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id; head -c 16 /dev/urandom | od -x";
+  run(make_spec(shell(script)), first);
+  run(make_spec(shell(script)), second);
+  std::istringstream lines(first);
+  for (std::string line; std::getline(lines, line) && line.size() > 10;) {
+    EXPECT_THAT(second, testing::Not(HasSubstr(line)));
+  }
+}
+
+}  // namespace
+}  // namespace bulkhead::sandbox
