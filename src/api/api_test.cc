@@ -9,7 +9,7 @@
 #include "api/phrases.h"
 #include "api/routes.h"
 #include "api/timestamps.h"
-#include "http/connection.h"
+#include "http/server_connection.h"
 
 namespace bulkhead::api {
 namespace {
@@ -175,7 +175,8 @@ TEST(CredentialsTest, ReadsTheHeader) {
 
 TEST(ErrorsTest, GivesDockersExitCodesToTheClient) {
   EXPECT_EQ(message_of(Error(ErrorCode::kCommandNotFound, "exec: \"x\"")), "exec: \"x\": executable file not found");
-  EXPECT_EQ(message_of(Error(ErrorCode::kCannotExecute, "exec \"x\": is a directory")), "exec \"x\": is a directory");
+  EXPECT_EQ(message_of(Error(ErrorCode::kCannotExecute, "exec \"x\": is a directory")),
+            "exec \"x\": is a directory: permission denied");
   EXPECT_EQ(status_of(http::StatusError(413, "x")), 413);
   EXPECT_EQ(status_of(Error(ErrorCode::kNotFound, "x")), 404);
 }

@@ -3,7 +3,7 @@
 #include <array>
 #include <string_view>
 
-#include "http/connection.h"
+#include "http/server_connection.h"
 
 namespace bulkhead::api {
 namespace {
@@ -45,7 +45,8 @@ int status_of(const Error& error) {
 
 std::string message_of(const Error& error) {
   static constexpr std::array<std::string_view, 2> kNotFoundWords = {"executable file not found", "no such file or directory"};
-  static constexpr std::array<std::string_view, 2> kNotExecutableWords = {"permission denied", "is a directory"};
+  // "is a directory" and "exec format error" are known to newer clients only, or to none.
+  static constexpr std::array<std::string_view, 1> kNotExecutableWords = {"permission denied"};
   if (error.code() == ErrorCode::kCommandNotFound && !contains_any(error.message(), kNotFoundWords)) {
     return error.message() + ": executable file not found";
   }

@@ -7,6 +7,7 @@
 
 #include "api/filters.h"
 #include "api/handlers.h"
+#include "api/image_events.h"
 #include "api/image_view.h"
 #include "api/timestamps.h"
 #include "image/image_store.h"
@@ -114,7 +115,10 @@ void images_tag(Request& request) {
   if (repository.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "invalid reference format: a tag needs a repository's name");
   }
-  request.engine.images().tag(request.name, repository, request.query.get("tag"));
+  std::string tag = request.query.get("tag");
+  request.engine.images().tag(request.name, repository, tag);
+  publish_image_event(request.engine, "tag", request.engine.images().find(request.name).id,
+                      repository + ":" + (tag.empty() ? "latest" : tag));
   answer_empty(request, 201);
 }
 
@@ -122,6 +126,7 @@ void images_remove(Request& request) {
   using Force = image::ImageStore::Force;
   auto in_use = [&](const std::string& id) { return user_of(request.engine, id); };
   auto removals = request.engine.images().remove(request.name, request.query.flag("force") ? Force::kYes : Force::kNo, in_use);
+  publish_removals(request.engine, removals);
   answer_json(request, 200, to_json(removals));
 }
 
@@ -142,7 +147,9 @@ void images_prune(Request& request) {
       continue;
     }
     try {
-      for (json& line : to_json(images.remove(image.id, image::ImageStore::Force::kYes, in_use))) {
+      auto removals = images.remove(image.id, image::ImageStore::Force::kYes, in_use);
+      publish_removals(request.engine, removals);
+      for (json& line : to_json(removals)) {
         deleted.push_back(std::move(line));
       }
       reclaimed += image.size;

@@ -6,6 +6,7 @@
 #include "api/cancel_watch.h"
 #include "api/credentials.h"
 #include "api/handlers.h"
+#include "api/image_events.h"
 #include "api/progress_stream.h"
 #include "image/image_store.h"
 #include "support/error.h"
@@ -34,6 +35,7 @@ void pull(Request& request) {
   try {
     request.engine.images().pull(
         wanted, [&](const image::Progress& step) { stream.progress(step); }, watch.token());
+    publish_image_event(request.engine, "pull", wanted.reference, wanted.reference);
   } catch (const Error& error) {
     stream.fail(error);
   }
@@ -50,6 +52,7 @@ void import(Request& request) {
   ProgressStream stream(request, std::make_shared<std::atomic<bool>>(false));
   auto source = [&](char* buffer, size_t size) { return request.exchange.read_some(buffer, size); };
   image::Image made = request.engine.images().import(wanted, source);
+  publish_image_event(request.engine, "import", made.id, wanted.reference.empty() ? made.id : wanted.reference);
   stream.line({{"status", made.id}});
 }
 

@@ -35,7 +35,7 @@ std::string human_duration(std::chrono::nanoseconds duration) {
     const char* name;
   };
   static constexpr std::array<Unit, 4> kUnits = {
-      {{48, 1, "hours"}, {24 * 14, 24, "days"}, {24 * 60, 24 * 7, "weeks"}, {24 * 365 * 2, 24 * 30, "months"}}};
+      {{48, 1, "hours"}, {336, 24, "days"}, {1440, 168, "weeks"}, {17520, 720, "months"}}};
   for (const Unit& unit : kUnits) {
     if (hours < unit.below_hours) {
       return fmt::format("{} {}", hours / unit.hours, unit.name);

@@ -64,7 +64,7 @@ std::string json_string(std::string_view text) {
   return out + '"';
 }
 
-Exchange::Exchange(Connection& connection, RequestReader& reader, RequestHead head)
+Exchange::Exchange(ServerConnection& connection, RequestReader& reader, RequestHead head)
     : connection_(connection), reader_(reader), head_(std::move(head)), keep_alive_(reader.keep_alive()) {
   chunked_ = !reader.is_http_1_0();
   continue_wanted_ = head_.headers.lists("Expect", "100-continue") && has_body();

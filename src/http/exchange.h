@@ -6,15 +6,15 @@
 #include <string>
 #include <string_view>
 
-#include "http/connection.h"
 #include "http/message.h"
 #include "http/request_reader.h"
+#include "http/server_connection.h"
 
 namespace bulkhead::http {
 
 class Exchange {
  public:
-  Exchange(Connection& connection, RequestReader& reader, RequestHead head);
+  Exchange(ServerConnection& connection, RequestReader& reader, RequestHead head);
 
   const RequestHead& head() const { return head_; }
   /// Fields that whatever answer comes will carry.
@@ -68,7 +68,7 @@ class Exchange {
   bool drain();
   std::string begin_head(int status, std::string_view content_type);
 
-  Connection& connection_;
+  ServerConnection& connection_;
   RequestReader& reader_;
   RequestHead head_;
   Headers response_headers_;

@@ -24,9 +24,9 @@ StatusError refused(const boost::system::error_code& code, size_t head_limit) {
 }  // namespace
 
 struct RequestReader::State {
-  State(Connection& its_connection, ReaderLimits its_limits) : connection(its_connection), limits(its_limits) {}
+  State(ServerConnection& its_connection, ReaderLimits its_limits) : connection(its_connection), limits(its_limits) {}
 
-  Connection& connection;
+  ServerConnection& connection;
   ReaderLimits limits;
   std::optional<Parser> parser;
   std::vector<char> buffer;
@@ -74,7 +74,7 @@ RequestHead RequestReader::State::head() const {
   return head;
 }
 
-RequestReader::RequestReader(Connection& connection, ReaderLimits limits)
+RequestReader::RequestReader(ServerConnection& connection, ReaderLimits limits)
     : state_(std::make_unique<State>(connection, limits)) {}
 RequestReader::~RequestReader() = default;
 
@@ -84,7 +84,7 @@ std::optional<RequestHead> RequestReader::read_head() {
   state.parser->header_limit(static_cast<uint32_t>(state.limits.head_bytes));
   state.parser->body_limit(boost::none);  // whoever reads the body bounds it
   if (state.begin == state.end &&
-      state.connection.wait_readable(after(state.limits.idle_time)) != Connection::Readiness::kReadable) {
+      state.connection.wait_readable(after(state.limits.idle_time)) != ServerConnection::Readiness::kReadable) {
     return std::nullopt;
   }
   Deadline deadline = after(state.limits.head_time);

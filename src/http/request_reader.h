@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
-#include "http/connection.h"
 #include "http/message.h"
+#include "http/server_connection.h"
 
 namespace bulkhead::http {
 
@@ -20,7 +20,7 @@ struct ReaderLimits {
 
 class RequestReader {
  public:
-  RequestReader(Connection& connection, ReaderLimits limits);
+  RequestReader(ServerConnection& connection, ReaderLimits limits);
   ~RequestReader();
   RequestReader(const RequestReader&) = delete;
   RequestReader& operator=(const RequestReader&) = delete;

@@ -268,7 +268,7 @@ void Server::start_thread(UniqueFd socket, Peer peer) {
 
 void Server::serve(UniqueFd socket, Peer peer) {
   try {
-    Connection connection(std::move(socket), peer, stop_event_.get());
+    ServerConnection connection(std::move(socket), peer, stop_event_.get());
     RequestReader reader(connection, options_.limits);
     while (serve_one(connection, reader)) {
     }
@@ -278,7 +278,7 @@ void Server::serve(UniqueFd socket, Peer peer) {
   }
 }
 
-bool Server::serve_one(Connection& connection, RequestReader& reader) {
+bool Server::serve_one(ServerConnection& connection, RequestReader& reader) {
   std::optional<RequestHead> head;
   try {
     head = reader.read_head();

@@ -50,7 +50,7 @@ class Server {
     std::filesystem::path path;
   };
   void accept_one(const Listener& listener);
-  bool serve_one(Connection& connection, RequestReader& reader);
+  bool serve_one(ServerConnection& connection, RequestReader& reader);
   void start_thread(UniqueFd socket, Peer peer);
 
   Handler handler_;

@@ -1,4 +1,4 @@
-#include "http/connection.h"
+#include "http/server_connection.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -37,7 +37,7 @@ iovec part_of(std::string_view text) { return {const_cast<char*>(text.data()), t
 
 Deadline after(std::chrono::milliseconds duration) { return Clock::now() + duration; }
 
-Connection::Connection(UniqueFd socket, Peer peer, int stop_descriptor)
+ServerConnection::ServerConnection(UniqueFd socket, Peer peer, int stop_descriptor)
     : socket_(std::move(socket)), peer_(peer), stop_descriptor_(stop_descriptor) {
   int flags = ::fcntl(socket_.get(), F_GETFL);
   if (flags < 0 || ((flags & O_NONBLOCK) == 0 && ::fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK) != 0)) {
@@ -45,7 +45,7 @@ Connection::Connection(UniqueFd socket, Peer peer, int stop_descriptor)
   }
 }
 
-Connection::Readiness Connection::wait_readable(Deadline deadline) {
+ServerConnection::Readiness ServerConnection::wait_readable(Deadline deadline) {
   std::array<pollfd, 2> polled = {{{socket_.get(), POLLIN, 0}, {stop_descriptor_, POLLIN, 0}}};
   for (;;) {
     int count = ::poll(polled.data(), polled.size(), milliseconds_until(deadline));
@@ -62,7 +62,7 @@ Connection::Readiness Connection::wait_readable(Deadline deadline) {
   }
 }
 
-size_t Connection::receive(char* buffer, size_t size, Deadline deadline) {
+size_t ServerConnection::receive(char* buffer, size_t size, Deadline deadline) {
   for (;;) {
     ssize_t count = ::recv(socket_.get(), buffer, size, 0);
     if (count >= 0) {
@@ -82,7 +82,7 @@ size_t Connection::receive(char* buffer, size_t size, Deadline deadline) {
   }
 }
 
-void Connection::send(std::string_view first, std::string_view second, std::string_view third, Deadline deadline) {
+void ServerConnection::send(std::string_view first, std::string_view second, std::string_view third, Deadline deadline) {
   std::array<iovec, 3> parts = {part_of(first), part_of(second), part_of(third)};
   size_t left = first.size() + second.size() + third.size();
   while (left > 0) {
@@ -109,17 +109,17 @@ void Connection::send(std::string_view first, std::string_view second, std::stri
   }
 }
 
-bool Connection::is_gone() const {
+bool ServerConnection::is_gone() const {
   pollfd polled{socket_.get(), POLLRDHUP, 0};
   return ::poll(&polled, 1, 0) > 0 && (polled.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
-bool Connection::is_stopping() const {
+bool ServerConnection::is_stopping() const {
   pollfd polled{stop_descriptor_, POLLIN, 0};
   return ::poll(&polled, 1, 0) > 0;
 }
 
-void Connection::linger(std::chrono::milliseconds limit) {
+void ServerConnection::linger(std::chrono::milliseconds limit) {
   ::shutdown(socket_.get(), SHUT_WR);
   std::array<char, 16384> discarded{};
   Deadline deadline = after(limit);

@@ -30,10 +30,10 @@ Deadline after(std::chrono::milliseconds duration);
 
 enum class Peer { kUnix, kTcp };
 
-class Connection {
+class ServerConnection {
  public:
   /// `stop_descriptor` polls readable once the server is stopping; it outlives the connection.
-  Connection(UniqueFd socket, Peer peer, int stop_descriptor);
+  ServerConnection(UniqueFd socket, Peer peer, int stop_descriptor);
 
   enum class Readiness { kReadable, kTimedOut, kStopping };
   /// kReadable also where the client has closed.
