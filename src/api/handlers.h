@@ -10,6 +10,8 @@ void system_ping(Request& request);
 void system_version(Request& request);
 void system_info(Request& request);
 void system_disk_usage(Request& request);
+// auth.cc
+void auth_check(Request& request);
 // events.cc
 void system_events(Request& request);
 

@@ -20,7 +20,7 @@ constexpr std::array kRoutes = {
     Route{"GET", "/info", system_info},
     Route{"GET", "/events", system_events},
     Route{"GET", "/system/df", system_disk_usage},
-    Route{"POST", "/auth", not_available},
+    Route{"POST", "/auth", auth_check},
 
     Route{"POST", "/containers/create", containers_create},
     Route{"GET", "/containers/json", containers_list},

@@ -74,6 +74,8 @@ class ImageStore {
 
   /// Returns the image. Progress ends with "Digest: ..." and "Status: Downloaded newer image for ..." / "Image is up to date".
   Image pull(const PullRequest& request, const ProgressSink& progress, const CancelToken& cancel);
+  /// `docker login`: throws kUnauthenticated where the registry ("host:port", "" is Docker Hub) refuses the credentials.
+  void check_credentials(const std::string& registry, const Credentials& credentials);
   /// docker-archive or OCI layout, tar or compressed tar, read from `read` (returns 0 at the end, throws on a broken client).
   /// Returns the lines that docker prints ("Loaded image: a:b").
   using ByteSource = std::function<size_t(char* buffer, size_t size)>;

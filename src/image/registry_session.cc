@@ -20,7 +20,8 @@ RegistrySession::RegistrySession(const RegistryPolicy& policy, oci::Reference re
     : policy_(policy),
       reference_(std::move(reference)),
       credentials_(std::move(credentials)),
-      cancel_(std::move(cancel)), retry_delay_(retry_delay),
+      cancel_(std::move(cancel)),
+      retry_delay_(retry_delay),
       host_(api_host(reference_.domain)) {
   if (credentials_ && !credentials_->registry_token.empty()) {
     authorization_ = "Bearer " + credentials_->registry_token;
@@ -59,6 +60,19 @@ void RegistrySession::connect(HttpClient& http) {
     }
   } else if (outcome.response.head.status != 200) {
     throw Error(ErrorCode::kUnavailable, fmt::format("Get \"{}\": {}", base_, parse_registry_error(outcome.response).text));
+  }
+}
+
+void RegistrySession::verify_credentials(HttpClient& http) {
+  HttpOutcome outcome = get(http, {.url = base_});
+  if (outcome.failure != HttpFailure::kNone) {
+    throw_http_failure(base_, outcome);
+  }
+  if (outcome.response.head.status != 200) {
+    bool refused = outcome.response.head.status == 401 || outcome.response.head.status == 403;
+    throw Error(refused ? ErrorCode::kUnauthenticated : ErrorCode::kUnavailable,
+                fmt::format("login attempt to {} failed with status: {} {}", base_, outcome.response.head.status,
+                            refused ? "Unauthorized" : parse_registry_error(outcome.response).text));
   }
 }
 
