@@ -27,12 +27,12 @@ std::vector<int> watched_signals(Terminal terminal, SignalProxy proxy) {
 }
 
 [[noreturn]] void die_of(int number) {
-  signal(number, SIG_DFL);
+  (void)signal(number, SIG_DFL);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, number);
   sigprocmask(SIG_UNBLOCK, &set, nullptr);
-  raise(number);
+  (void)raise(number);
   _exit(128 + number);
 }
 

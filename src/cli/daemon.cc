@@ -19,8 +19,6 @@
 #include "support/error.h"
 #include "support/files.h"
 
-extern char** environ;
-
 namespace bulkhead::cli {
 namespace {
 
@@ -80,6 +78,7 @@ class SpawnSetup {
 
   pid_t spawn(std::vector<std::string>& arguments) const {
     std::vector<char*> pointers;
+    pointers.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) {
       pointers.push_back(argument.data());
     }

@@ -74,6 +74,7 @@ void print_table(const std::vector<ordered_json>& rows, const ImagesOptions& opt
   Table table(std::move(titles));
   for (const ordered_json& row : rows) {
     std::vector<std::string> cells;
+    cells.reserve(keys.size());
     for (const char* key : keys) {
       cells.push_back(row[key]);
     }

@@ -13,7 +13,7 @@
 namespace bulkhead::cli {
 namespace {
 
-constexpr size_t kPieceSize = 256 * 1024;
+constexpr size_t kPieceSize = 262144;
 
 std::string read_piece(int fd) {
   std::string piece(kPieceSize, '\0');

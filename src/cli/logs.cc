@@ -23,7 +23,7 @@ void write_frame(http::StreamType type, std::string_view bytes) {
 
 void copy_log(http::Connection& connection, bool terminal) {
   FrameReader frames(write_frame);
-  std::string buffer(64 * 1024, '\0');
+  std::string buffer(65536, '\0');
   for (size_t count = connection.receive(buffer.data(), buffer.size()); count > 0;
        count = connection.receive(buffer.data(), buffer.size())) {
     std::string_view bytes = std::string_view(buffer).substr(0, count);

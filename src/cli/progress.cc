@@ -85,7 +85,7 @@ Progress::Progress(FILE* out, Style style) : out_(out), style_(style), terminal_
 
 std::string Progress::follow(http::Connection& connection) {
   std::string pending;
-  std::string buffer(32 * 1024, '\0');
+  std::string buffer(32768, '\0');
   auto last_draw = std::chrono::steady_clock::time_point();
   for (;;) {
     bool more_is_there = connection.wait_readable(std::chrono::milliseconds(0));

@@ -26,6 +26,7 @@ TEST(ProgressText, SurvivesOddNumbers) {
 
 TEST(ProgressBlock, FinishedLinesGiveWayToOthers) {
   std::vector<ProgressLine> lines;
+  lines.reserve(20);
   for (int i = 0; i < 20; ++i) {
     lines.push_back(line(std::to_string(i), i < 15 ? "Pull complete" : "Downloading"));
   }

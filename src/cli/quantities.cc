@@ -160,6 +160,9 @@ int64_t parse_cpus(std::string_view text) {
 }
 
 std::string human_duration(seconds duration) {
+  constexpr int64_t kWeek = 168;  // in hours
+  constexpr int64_t kMonth = 720;
+  constexpr int64_t kYear = 8760;
   int64_t count = std::max<int64_t>(duration.count(), 0);
   int64_t minutes = count / 60;
   int64_t hours = (count + 1800) / 3600;
@@ -170,10 +173,10 @@ std::string human_duration(seconds duration) {
   if (minutes < 60) return fmt::format("{} minutes", minutes);
   if (hours == 1) return "About an hour";
   if (hours < 48) return fmt::format("{} hours", hours);
-  if (hours < 24 * 7 * 2) return fmt::format("{} days", hours / 24);
-  if (hours < 24 * 30 * 2) return fmt::format("{} weeks", hours / 24 / 7);
-  if (hours < 24 * 365 * 2) return fmt::format("{} months", hours / 24 / 30);
-  return fmt::format("{} years", hours / 24 / 365);
+  if (hours < kWeek * 2) return fmt::format("{} days", hours / 24);
+  if (hours < kMonth * 2) return fmt::format("{} weeks", hours / kWeek);
+  if (hours < kYear * 2) return fmt::format("{} months", hours / kMonth);
+  return fmt::format("{} years", hours / kYear);
 }
 
 std::string timestamp(std::string_view text, TimePoint now) {

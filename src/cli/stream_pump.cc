@@ -16,7 +16,7 @@
 namespace bulkhead::cli {
 namespace {
 
-constexpr size_t kBufferSize = 64 * 1024;
+constexpr size_t kBufferSize = 65536;
 
 // poll(2) promises that a writable pipe takes PIPE_BUF bytes at once, and nothing about more. A standard stream can't be made
 // non-blocking: it is shared with the shell that started us.

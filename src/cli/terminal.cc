@@ -21,8 +21,8 @@ void restore_and_die(int signal_number) {
   if (fd >= 0) {
     tcsetattr(fd, TCSANOW, &emergency_modes);  // async-signal-safe by POSIX
   }
-  signal(signal_number, SIG_DFL);
-  raise(signal_number);
+  (void)signal(signal_number, SIG_DFL);
+  (void)raise(signal_number);
 }
 
 }  // namespace
@@ -47,9 +47,9 @@ RawTerminal::RawTerminal(int fd) : fd_(fd) {
   emergency_modes = before_;
   emergency_fd = fd_;
   for (int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
-    signal(number, restore_and_die);
+    (void)signal(number, restore_and_die);
   }
-  signal(SIGPIPE, SIG_IGN);  // a closed standard output must end in an error that restores, not in death
+  (void)signal(SIGPIPE, SIG_IGN);  // a closed standard output must end in an error that restores, not in death
   termios raw = before_;
   cfmakeraw(&raw);
   raw.c_cc[VMIN] = 1;

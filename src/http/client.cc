@@ -16,7 +16,7 @@
 namespace bulkhead::http {
 namespace {
 
-constexpr size_t kReadSize = 32 * 1024;
+constexpr size_t kReadSize = 32768;
 
 UniqueFd connect_unix(const Address& address) {
   sockaddr_un name{};
