@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
     // SECURITY: CVE-2019-5736: a container's process that still is this program must not lead to the host's file.
     bulkhead::linux::seal_executable(argv);
   } catch (const bulkhead::Error& error) {
-    std::fprintf(stderr, "containerd-shim-bulkhead-v2: protect the program from its containers: %s\n", error.what());
+    (void)std::fprintf(stderr, "containerd-shim-bulkhead-v2: protect the program from its containers: %s\n", error.what());
     return 1;
   }
   bulkhead::shim::IsolationRegistry isolations;

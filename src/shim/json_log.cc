@@ -40,14 +40,21 @@ void append_escape(std::string& out, unsigned char byte) {
     case '\\': out += "\\\\"; return;
     case '\n': out += "\\n"; return;
     case '\r': out += "\\r"; return;
-    default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+    default: break;
   }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  const char escape[] = {'\\', 'u', '0', '0', kDigits[byte >> 4], kDigits[byte & 15]};
+  out.append(escape, sizeof(escape));
 }
 
-constexpr bool is_plain(unsigned char byte) {
-  // '<', '>' and '&' are escaped by Go's encoder so that JSON may stand inside HTML.
-  return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\' && byte != '<' && byte != '>' && byte != '&';
-}
+/// Bytes that stand for themselves. '<', '>' and '&' are escaped by Go's encoder so that JSON may stand inside HTML.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t byte = 0x20; byte < 0x80; ++byte) {
+    plain[byte] = byte != '"' && byte != '\\' && byte != '<' && byte != '>' && byte != '&';
+  }
+  return plain;
+}();
 
 size_t index_of(StreamKind stream) { return stream == StreamKind::kOut ? 0 : 1; }
 
@@ -57,7 +64,7 @@ void append_json_text(std::string& out, std::string_view bytes) {
   size_t i = 0;
   while (i < bytes.size()) {
     size_t start = i;
-    while (i < bytes.size() && is_plain(static_cast<unsigned char>(bytes[i]))) {
+    while (i < bytes.size() && kPlain[static_cast<unsigned char>(bytes[i])]) {
       ++i;
     }
     out.append(bytes, start, i - start);

@@ -33,10 +33,10 @@ UniqueFd duplicate(int fd) {
 
 ProcessStreams::ProcessStreams(EventLoop& loop, const task::Stdio& stdio)
     : loop_(loop),
-      terminal_(stdio.terminal),
       in_uri_(parse_stream_uri(stdio.in)),
       out_uri_(parse_stream_uri(stdio.out)),
-      err_uri_(parse_stream_uri(stdio.err)) {
+      err_uri_(parse_stream_uri(stdio.err)),
+      terminal_(stdio.terminal) {
   if (in_uri_.target == StreamTarget::kJsonFile || err_uri_.target == StreamTarget::kJsonFile) {
     throw Error(ErrorCode::kInvalidArgument, "a json-file log is for standard output (and takes standard error with it)");
   }

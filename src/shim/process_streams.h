@@ -50,19 +50,19 @@ class ProcessStreams {
   void update();
 
   EventLoop& loop_;
-  bool terminal_;
   StreamUri in_uri_, out_uri_, err_uri_;
-  bool finished_ = false;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // for tasks posted to the loop
-  bool update_posted_ = false;
   std::optional<JsonLog> log_;
   std::unique_ptr<FifoSink> out_fifo_, err_fifo_;
   std::unique_ptr<FifoSource> in_fifo_;
   UniqueFd console_peer_;
   std::unique_ptr<InputStream> in_;
-  bool stdin_ended_ = false;
   std::list<AttachClient> clients_;
   std::list<OutputStream> outputs_;
+  bool terminal_;
+  bool finished_ = false;
+  bool update_posted_ = false;
+  bool stdin_ended_ = false;
 };
 
 }  // namespace bulkhead::shim

@@ -15,8 +15,8 @@ TEST(AttachHeader, ComesBackAsItWas) {
 }
 
 TEST(AttachHeader, RefusesOtherThings) {
-  for (std::string line : {std::string(""), std::string("x"), std::string("[]"), std::string("{\"in\":1}"),
-                           std::string("{\"exec_id\":{}}"), std::string(kMaxAttachLine + 1, ' ')}) {
+  for (const std::string& line : {std::string(""), std::string("x"), std::string("[]"), std::string("{\"in\":1}"),
+                                  std::string("{\"exec_id\":{}}"), std::string(kMaxAttachLine + 1, ' ')}) {
     EXPECT_THROW(parse_attach_header(line), Error) << line;
   }
 }

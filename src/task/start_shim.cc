@@ -49,6 +49,7 @@ std::vector<std::string> arguments_for(const StartShimRequest& request, const ch
 pid_t spawn(const StartShimRequest& request, const char* action, int out, int err) {
   std::vector<std::string> arguments = arguments_for(request, action);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) {
     argv.push_back(argument.data());
   }

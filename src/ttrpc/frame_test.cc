@@ -41,7 +41,7 @@ TEST(Frame, HoldsBackATruncatedOne) {
 }
 
 TEST(Frame, RefusesHugeLengthsBeforeTheyArrive) {
-  for (std::string length : {"\x00\x40\x00\x01"s, "\xff\xff\xff\xff"s, "\x80\0\0\0"s}) {
+  for (const std::string& length : {"\x00\x40\x00\x01"s, "\xff\xff\xff\xff"s, "\x80\0\0\0"s}) {
     FrameReader reader;
     reader.feed(length + "\0\0\0\1\1\0"s);
     EXPECT_THROW(reader.next(), Error);

@@ -138,7 +138,7 @@ TEST_F(ShimTest, AProcessLeftBehindDoesntHoldTheExec) {
 }
 
 TEST_F(ShimTest, ASlowReaderPausesTheContainerAndLosesNothing) {
-  prepare("head -c 8000000 /dev/zero");
+  prepare("yes | head -c 8000000");
   create();
   UniqueFd attached = attach("");
   start();
@@ -150,7 +150,7 @@ TEST_F(ShimTest, ASlowReaderPausesTheContainerAndLosesNothing) {
 }
 
 TEST_F(ShimTest, AReaderThatGoesAwayHoldsNothing) {
-  prepare("head -c 8000000 /dev/zero");
+  prepare("yes | head -c 8000000");
   create();
   UniqueFd attached = attach("");
   start();
@@ -161,7 +161,7 @@ TEST_F(ShimTest, AReaderThatGoesAwayHoldsNothing) {
 }
 
 TEST_F(ShimTest, OutputIsSentEvenAfterEverythingWasRemoved) {
-  prepare("head -c 700000 /dev/zero");
+  prepare("yes | head -c 700000");
   create();
   UniqueFd attached = attach("");
   start();
