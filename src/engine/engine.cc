@@ -100,8 +100,8 @@ Engine::State::State(EngineOptions engine_options)
       instance(instance_of(options.root)),
       root_lock(lock_root(options)),
       database(options.root / "state.db"),
-      layers(options.root / "layers", database),
-      snapshots(options.root / "snapshots", layers),
+      layers(options.root, database),
+      snapshots(options.root, layers),
       images({.root = options.root / "content", .insecure_registries = options.insecure_registries}, database, layers),
       networks({.run_root = options.run_root, .instance = instance, .bridge_subnet = options.bridge_subnet}, database),
       records(database) {}
