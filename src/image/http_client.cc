@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <mutex>
@@ -70,6 +71,30 @@ HttpFailure classify(CURLcode code) {
     case CURLE_SSL_ISSUER_ERROR: return HttpFailure::kTls;
     default: return HttpFailure::kBroken;
   }
+}
+
+/// What happened, in the words that users of Docker search for.
+std::string describe(CURLcode code, long error_number, std::string_view text, const std::string& host,
+                     const HttpTimeouts& timeouts) {
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST: return fmt::format("dial tcp: lookup {}: no such host", host);
+    case CURLE_OPERATION_TIMEDOUT:
+      return fmt::format("dial tcp {}: i/o timeout: no connection within {} seconds", host,
+                         static_cast<double>(timeouts.connect.count()) / 1000);
+    case CURLE_COULDNT_CONNECT:
+      if (error_number != 0) {
+        return fmt::format("dial tcp {}: connect: {}", host, lower_strerror(error_number));
+      }
+      break;
+    case CURLE_SSL_CONNECT_ERROR:
+      if (text.find("wrong version number") != std::string_view::npos) {
+        return "http: server gave HTTP response to HTTPS client";
+      }
+      break;
+    case CURLE_PEER_FAILED_VERIFICATION: return fmt::format("x509: certificate is not trusted: {}", text);
+    default: break;
+  }
+  return lower(text.empty() ? std::string_view(curl_easy_strerror(code)) : text);
 }
 
 }  // namespace
@@ -257,6 +282,8 @@ HttpOutcome HttpClient::perform_once(const HttpRequest& request, const std::stri
   set(curl, CURLOPT_XFERINFOFUNCTION, &Transfer::on_progress);
   set(curl, CURLOPT_XFERINFODATA, &transfer);
   set(curl, CURLOPT_NOPROGRESS, 0L);
+  std::array<char, CURL_ERROR_SIZE> error_text{};
+  set(curl, CURLOPT_ERRORBUFFER, error_text.data());
   HeaderList headers;
   for (const std::string& header : request.headers) {
     append(headers, header);
@@ -292,21 +319,12 @@ HttpOutcome HttpClient::perform_once(const HttpRequest& request, const std::stri
     outcome.failure = HttpFailure::kTimedOut;
     outcome.message = fmt::format("timeout: the registry sent nothing for {} seconds", timeouts_.stall.count() / 1000);
   } else if (code != CURLE_OK) {
-    outcome.failure = classify(code);
     long error_number = 0;
     curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &error_number);
-    std::string host = split_url(url).host_port;
-    if (code == CURLE_COULDNT_RESOLVE_HOST) {
-      outcome.message = fmt::format("dial tcp: lookup {}: no such host", host);
-    } else if (code == CURLE_COULDNT_CONNECT && error_number != 0) {
-      outcome.message = fmt::format("dial tcp {}: connect: {}", host, lower_strerror(error_number));
-    } else if (code == CURLE_OPERATION_TIMEDOUT) {
-      outcome.message = fmt::format("dial tcp {}: i/o timeout: no connection within {} seconds", host,
-                                    static_cast<double>(timeouts_.connect.count()) / 1000);
-    } else {
-      outcome.message = lower(curl_easy_strerror(code));
-    }
+    outcome.failure = classify(code);
+    outcome.message = describe(code, error_number, error_text.data(), split_url(url).host_port, timeouts_);
   }
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
   return outcome;
 }
 
