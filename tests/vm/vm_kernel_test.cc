@@ -220,7 +220,7 @@ TEST_F(VmTest, QemuIsJailed) {
               std::filesystem::read_symlink(fmt::format("/proc/self/ns/{}", kind)))
         << kind;
   }
-  EXPECT_THAT(output_of("ls " + proc + "/root/"), testing::StrEq("initramfs\nkernel\nlib\nlib64\nshares\nusr\n"));
+  EXPECT_THAT(output_of("ls " + proc + "/root/"), testing::StrEq("initramfs\nkernel\nlib\nlib64\nproc\nshares\nusr\n"));
   EXPECT_NE(::access((proc + "/root/etc").c_str(), F_OK), 0);
   std::string mounts = read_file(proc + "/mounts");
   std::istringstream lines(mounts);
@@ -249,7 +249,7 @@ TEST_F(VmTest, NetworkOfAVeth) {
       "");
   auto remove = ScopeGuard([&] { output_of(fmt::format("ip netns del {0}; ip netns del {0}h", id_)); });
   oci::Spec spec =
-      make_spec(shell("ip addr show eth0; ip route; ping -c 2 -W 2 10.99.0.1; cat /etc/resolv.conf; nc -l -p 80 -w 20"));
+      make_spec(shell("ip addr show eth0; ip route; ping -c 2 -W 2 10.99.0.1; cat /etc/resolv.conf; nc -l -p 8080 -w 20"));
   spec.linux_.namespaces[1].path = netns;
   replace_file(folder_ / "resolv.conf", "nameserver 10.99.0.1\n", 0644, Durability::kUnsynced);
   spec.mounts.push_back(
@@ -265,13 +265,47 @@ TEST_F(VmTest, NetworkOfAVeth) {
   EXPECT_THAT(output, HasSubstr("default via 10.99.0.1 dev eth0"));
   EXPECT_THAT(output, HasSubstr("2 packets received"));
   auto start = steady_clock::now();
-  output_of(fmt::format(
-      "sleep 0.3; dd if=/dev/zero bs=1M count=50 2>/dev/null | ip netns exec {}h busybox nc -w 5 10.99.0.2 80", id_));
-  std::printf("50 MB into the guest: %.0f ms\n", milliseconds_since(start));
+  std::thread sender([&] {
+    output_of(fmt::format(
+        "sleep 0.3; dd if=/dev/zero bs=1M count=50 2>/dev/null | ip netns exec {}h busybox nc -w 5 10.99.0.2 8080", id_));
+  });
   EXPECT_EQ(read_to_end(pipes.ours.out.get()).size(), 50U << 20);
+  std::printf("50 MB into the guest: %.0f ms\n", milliseconds_since(start));
+  sender.join();
   EXPECT_EQ(await_exit(*sandbox, sandbox->init()).code, 0);
   sandbox->destroy();
   EXPECT_EQ(output_of(fmt::format("ip -n {0} -o link | grep tap; tc -n {0} qdisc show dev eth0 | grep ingress", id_)), "");
+}
+
+TEST_F(VmTest, BindMountsAreSeenFromBothSides) {
+  make_folders(folder_ / "writable");
+  make_folders(folder_ / "readable");
+  replace_file(folder_ / "readable" / "from-host", "host\n", 0644, Durability::kUnsynced);
+  replace_file(folder_ / "one-file", "a file\n", 0640, Durability::kUnsynced);
+  ASSERT_EQ(::chown((folder_ / "one-file").c_str(), 1000, 1001), 0);
+  oci::Spec spec = make_spec(
+      shell("exec 2>&1; cat /r/from-host; echo x 2>/dev/null > /r/new || echo refused; cat /one; stat -c %u:%g:%a /one; echo "
+            "guest > /w/made && "
+            "chown 7:8 /w/made && chmod 600 /w/made && mkdir /w/folder && ln -s made /w/link && mv /w/made /w/folder/ && "
+            "echo ready; while [ ! -e /w/answer ]; do sleep 0.05; done; cat /w/answer"));
+  spec.mounts.push_back({.destination = "/w", .type = "bind", .source = folder_ / "writable", .options = {"rbind", "rw"}});
+  spec.mounts.push_back({.destination = "/r", .type = "bind", .source = folder_ / "readable", .options = {"rbind", "ro"}});
+  spec.mounts.push_back({.destination = "/one", .type = "bind", .source = folder_ / "one-file", .options = {"bind"}});
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create(std::move(spec), std::move(pipes.theirs));
+  sandbox->start();
+  EXPECT_EQ(read_until(pipes.ours.out.get(), "ready\n"), "host\nrefused\na file\n1000:1001:640\nready\n");
+  EXPECT_EQ(output_of("stat -c '%u:%g:%a' " + (folder_ / "writable/folder/made").native()), "7:8:600\n");
+  EXPECT_EQ(read_file(folder_ / "writable/folder/made"), "guest\n");
+  // Still jailed: its capabilities are those of a file server, in a user namespace of its own.
+  std::string proc = fmt::format("/proc/{}", linux::Cgroup("/bulkhead/" + id_).processes().front());
+  EXPECT_NE(std::filesystem::read_symlink(proc + "/ns/user"), std::filesystem::read_symlink("/proc/self/ns/user"));
+  EXPECT_THAT(read_file(proc + "/status"), HasSubstr("CapEff:\t000000000000001f\n"));
+  EXPECT_THAT(read_file(proc + "/status"), HasSubstr("CapBnd:\t000000000000001f\n"));
+  EXPECT_THAT(read_file(proc + "/status"), testing::Not(HasSubstr("Uid:\t0")));
+  replace_file(folder_ / "writable" / "answer", "from outside\n", 0644, Durability::kUnsynced);
+  EXPECT_EQ(read_to_end(pipes.ours.out.get()), "from outside\n");
+  EXPECT_EQ(await_exit(*sandbox, sandbox->init()).code, 0);
 }
 
 TEST_F(VmTest, TwinsShareNoRandomness) {

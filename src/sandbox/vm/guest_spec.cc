@@ -14,9 +14,18 @@ namespace {
 /// Files that an engine makes for each container: the guest gets a copy, no share.
 constexpr std::array kCopied = {"/etc/resolv.conf", "/etc/hosts", "/etc/hostname"};
 
+bool has_option(const oci::Mount& mount, const char* wanted) {
+  return std::find(mount.options.begin(), mount.options.end(), wanted) != mount.options.end();
+}
+
 bool is_bind(const oci::Mount& mount) {
-  return mount.type == "bind" || std::any_of(mount.options.begin(), mount.options.end(),
-                                             [](const std::string& option) { return option == "bind" || option == "rbind"; });
+  return mount.type == "bind" || has_option(mount, "bind") || has_option(mount, "rbind");
+}
+
+ShareSpec share_of(const oci::Mount& mount) {
+  return {.source = mount.source,
+          .access = has_option(mount, "ro") ? Access::kReadOnly : Access::kReadWrite,
+          .depth = has_option(mount, "rbind") ? Depth::kWithMountsBelow : Depth::kOne};
 }
 
 void check_namespaces(const oci::Spec& spec) {
@@ -32,18 +41,15 @@ void check_namespaces(const oci::Spec& spec) {
   }
 }
 
-/// Shared folders are refused until they can be served from the jail.
 void take_mounts(GuestSpec& guest) {
   for (oci::Mount& mount : guest.spec.mounts) {
     if (!is_bind(mount)) {
       continue;
     }
-    auto copied = std::find(kCopied.begin(), kCopied.end(), mount.destination);
-    if (copied == kCopied.end()) {
-      throw Error(ErrorCode::kNotSupported,
-                  fmt::format("bind mount on '{}': hyperv isolation does not share files with the host yet; use process "
-                              "isolation, or copy them into the container",
-                              mount.destination));
+    if (std::find(kCopied.begin(), kCopied.end(), mount.destination) == kCopied.end()) {
+      guest.shares.push_back(share_of(mount));
+      mount.source = fmt::format("{}/{}", agent::kSharesFolder, guest.shares.size() - 1);
+      continue;
     }
     std::string name = mount.destination.substr(mount.destination.rfind('/') + 1);
     guest.files.push_back({.name = name, .source = mount.source});
@@ -73,7 +79,7 @@ void take_namespaces(GuestSpec& guest) {
 }  // namespace
 
 GuestSpec make_guest_spec(const oci::Spec& spec) {
-  GuestSpec guest{.spec = spec, .files = {}, .network_namespace = {}};
+  GuestSpec guest{.spec = spec, .files = {}, .shares = {}, .network_namespace = {}};
   check_namespaces(spec);
   take_namespaces(guest);
   take_mounts(guest);

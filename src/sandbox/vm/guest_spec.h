@@ -8,6 +8,7 @@
 
 #include "oci/runtime_spec.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/vm/shares.h"
 
 namespace bulkhead::sandbox::vm {
 
@@ -20,6 +21,7 @@ struct CopiedFile {
 struct GuestSpec {
   oci::Spec spec;
   std::vector<CopiedFile> files;
+  std::vector<ShareSpec> shares;            // number n is the guest's <kSharesFolder>/<n>
   std::filesystem::path network_namespace;  // of the host, empty: the container has no network but a loopback
 };
 

@@ -44,16 +44,23 @@ TEST(GuestSpecTest, RefusesSharedNamespaces) {
   }
 }
 
-TEST(GuestSpecTest, FilesOfTheEngineAreCopiedAndOtherBindsRefused) {
+TEST(GuestSpecTest, FilesOfTheEngineAreCopiedAndOtherBindsShared) {
   oci::Spec spec = plain_spec();
   spec.mounts = {{.destination = "/etc/hosts", .type = "bind", .source = "/host/hosts", .options = {"rbind"}},
-                 {.destination = "/tmp", .type = "tmpfs", .source = "tmpfs", .options = {}}};
+                 {.destination = "/tmp", .type = "tmpfs", .source = "tmpfs", .options = {}},
+                 {.destination = "/data", .type = "none", .source = "/host/data", .options = {"bind", "ro"}},
+                 {.destination = "/more", .type = "bind", .source = "/host/more", .options = {"rbind"}}};
   GuestSpec guest = make_guest_spec(spec);
   ASSERT_EQ(guest.files.size(), 1U);
   EXPECT_EQ(guest.files[0].source, "/host/hosts");
   EXPECT_EQ(guest.spec.mounts[0].source, "/run/files/hosts");
-  spec.mounts.push_back({.destination = "/data", .type = "none", .source = "/host/data", .options = {"bind"}});
-  EXPECT_THAT([&] { make_guest_spec(spec); }, ThrowsMessage<Error>(HasSubstr("bind mount on '/data'")));
+  ASSERT_EQ(guest.shares.size(), 2U);
+  EXPECT_EQ(guest.shares[0].source, "/host/data");
+  EXPECT_EQ(guest.shares[0].access, Access::kReadOnly);
+  EXPECT_EQ(guest.shares[0].depth, Depth::kOne);
+  EXPECT_EQ(guest.shares[1].access, Access::kReadWrite);
+  EXPECT_EQ(guest.shares[1].depth, Depth::kWithMountsBelow);
+  EXPECT_EQ(guest.spec.mounts[3].source, "/run/shares/1");
 }
 
 TEST(GuestSpecTest, WhatOnlyTheHostKnowsStaysThere) {

@@ -30,12 +30,35 @@ namespace {
 
 constexpr int kFirstFree = 64;  // the jail's own descriptor numbers are below
 
-enum class Step : int { kCgroup, kPropagation, kRoot, kEntry, kBind, kPivot, kFiles, kLimits, kCapabilities, kUser, kExecute };
+enum class Step : int {
+  kCgroup,
+  kPropagation,
+  kRoot,
+  kEntry,
+  kBind,
+  kProc,
+  kShare,
+  kPivot,
+  kFiles,
+  kLimits,
+  kCapabilities,
+  kUser,
+  kExecute
+};
 
-constexpr std::array kStepNames = {
-    "enter the cgroup", "make the mounts private", "mount the root", "make an entry of the root", "bind into the root",
-    "change the root",  "place descriptors",       "set limits",     "drop capabilities",         "change the user",
-    "execute"};
+constexpr std::array kStepNames = {"enter the cgroup",
+                                   "make the mounts private",
+                                   "mount the root",
+                                   "make an entry of the root",
+                                   "bind into the root",
+                                   "mount /proc",
+                                   "share",
+                                   "change the root",
+                                   "place descriptors",
+                                   "set limits",
+                                   "drop capabilities",
+                                   "change the user",
+                                   "execute"};
 
 struct Report {
   Step step;
@@ -63,6 +86,8 @@ struct Plan {
   std::string staging;
   std::vector<std::pair<int, int>> files;  // from, to
   int null = -1;
+  std::vector<std::pair<int, std::string>> shares;  // detached mount, where
+  int user_namespace = -1;
   std::vector<int> cgroup_entrances;
   uid_t user = 0;
   std::vector<gid_t> groups;
@@ -101,6 +126,13 @@ void build_root(const Plan& plan) {
     check(plan, ::mount(nullptr, bind.target.c_str(), nullptr, MS_REMOUNT | MS_BIND | bind.flags, nullptr), Step::kBind,
           static_cast<int>(i));
   }
+  // QEMU's file server changes modes by way of /proc/self/fd. Its own process is all that is in there (proc(5), subset=pid).
+  check(plan, ::mkdir("proc", 0555), Step::kEntry);
+  check(plan, ::mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid"), Step::kProc);
+  for (size_t i = 0; i < plan.shares.size(); ++i) {
+    const auto& [mount, target] = plan.shares[i];
+    check(plan, ::move_mount(mount, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH), Step::kShare, static_cast<int>(i));
+  }
   check(plan, ::mount(nullptr, ".", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr),
         Step::kRoot);
   check(plan, ::syscall(SYS_pivot_root, ".", "."), Step::kPivot);
@@ -115,6 +147,10 @@ void place_files(Plan& plan) {
     check(plan, from, Step::kFiles);
   }
   plan.channel = ::fcntl(plan.channel, F_DUPFD_CLOEXEC, kFirstFree);
+  if (plan.user_namespace >= 0) {
+    plan.user_namespace = ::fcntl(plan.user_namespace, F_DUPFD_CLOEXEC, kFirstFree);
+    check(plan, plan.user_namespace, Step::kFiles);
+  }
   for (int fd = 0; fd < 3; ++fd) {
     check(plan, ::dup2(plan.null, fd), Step::kFiles);
   }
@@ -136,19 +172,36 @@ void limit(const Plan& plan) {
   }
 }
 
+/// What serving files takes (capabilities(7)), where there are shares.
+constexpr uint64_t kFileCapabilities =
+    1UL << CAP_CHOWN | 1UL << CAP_DAC_OVERRIDE | 1UL << CAP_FOWNER | 1UL << CAP_FSETID | 1UL << CAP_DAC_READ_SEARCH;
+
 void drop_privileges(const Plan& plan) {
+  uint64_t kept = 0;
+  uid_t user = plan.user;
+  if (plan.user_namespace >= 0) {
+    check(plan, ::setns(plan.user_namespace, CLONE_NEWUSER), Step::kUser);
+    kept = kFileCapabilities;
+    user = 0;  // there
+  }
   for (int capability = 0; capability < 64; ++capability) {
+    if ((kept >> capability & 1) != 0) {
+      continue;
+    }
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL) {
       fail(plan, Step::kCapabilities, capability);
     }
   }
   // By number: glibc's wrappers would tell other threads, of which this copy of a process has none.
   check(plan, ::syscall(SYS_setgroups, plan.groups.size(), plan.groups.data()), Step::kUser);
-  check(plan, ::syscall(SYS_setresgid, plan.user, plan.user, plan.user), Step::kUser);
-  check(plan, ::syscall(SYS_setresuid, plan.user, plan.user, plan.user), Step::kUser);
+  check(plan, ::syscall(SYS_setresgid, user, user, user), Step::kUser);
+  check(plan, ::syscall(SYS_setresuid, user, user, user), Step::kUser);
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  __user_cap_data_struct nothing[2] = {};
-  check(plan, ::syscall(SYS_capset, &header, nothing), Step::kCapabilities);
+  __user_cap_data_struct sets[2] = {};
+  for (size_t i = 0; i < 2; ++i) {
+    sets[i].effective = sets[i].permitted = static_cast<uint32_t>(kept >> (32 * i));
+  }
+  check(plan, ::syscall(SYS_capset, &header, sets), Step::kCapabilities);
   check(plan, ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), Step::kCapabilities);
 }
 
@@ -214,7 +267,7 @@ uid_t choose_jail_user() {
   // Above what accounts and user namespaces (/etc/subuid) are given by default; systemd leaves this range alone too.
   constexpr uid_t kFirst = 0x70000000;
   std::random_device random;
-  return kFirst + (random() & 0xffffffU);
+  return kFirst + (random() & 0xff0000U);
 }
 
 Jailed start_jailed(JailSpec spec) {
@@ -230,6 +283,12 @@ Jailed start_jailed(JailSpec spec) {
   plan.groups = spec.groups;
   std::transform(spec.files.begin(), spec.files.end(), std::back_inserter(plan.files),
                  [](const JailedFile& file) { return std::pair(file.file.get(), file.number); });
+  for (size_t i = 0; i < spec.shares.size(); ++i) {
+    std::string target = fmt::format("{}/{}", spec.shares_folder, i);
+    add_entry(plan, target, spec.shares[i].kind == ShareKind::kFolder ? S_IFDIR : S_IFREG);
+    plan.shares.emplace_back(spec.shares[i].mount.get(), target.substr(1));
+  }
+  plan.user_namespace = spec.user_namespace.get();
   UniqueFd null = open_file("/dev/null", O_RDWR);
   plan.null = null.get();
 

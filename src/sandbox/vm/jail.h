@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "linux/cgroup.h"
+#include "sandbox/vm/shares.h"
 #include "support/unique_fd.h"
 
 namespace bulkhead::sandbox::vm {
@@ -32,6 +33,11 @@ struct JailSpec {
   std::vector<std::string> folders;    // empty ones
   std::vector<JailedFile> files;       // handed over; 0 to 2 are /dev/null
   std::filesystem::path staging;       // an empty folder of the host, for a moment
+  std::vector<Share> shares;           // at <shares_folder>/<number>
+  std::string shares_folder;
+  // With shares: QEMU is root of this namespace, with those capabilities alone that a file server needs, and they reach no
+  // further than files whose ids the namespace has: those of the shares.
+  UniqueFd user_namespace;
   const linux::Cgroup* cgroup = nullptr;
   uid_t user = 0;
   std::vector<gid_t> groups;
@@ -45,7 +51,7 @@ struct Jailed {
 /// Returns once the program executes. Throws naming the step that failed; nothing is left then.
 Jailed start_jailed(JailSpec spec);
 
-/// A user id that no account has, another one for each call.
+/// The first of kJailIds user ids that no account has, others for each call.
 uid_t choose_jail_user();
 
 }  // namespace bulkhead::sandbox::vm

@@ -43,6 +43,11 @@ JailSpec jail_of(const Configuration& configuration, BootRequest& request) {
   jail.staging = request.staging;
   jail.cgroup = request.cgroup;
   jail.user = choose_jail_user();
+  if (!request.shares.empty()) {
+    jail.user_namespace = make_user_namespace(jail.user);
+    jail.shares = open_shares(request.shares, jail.user_namespace.get());
+    jail.shares_folder = kJailShares;
+  }
   if (request.shape.accelerator == Accelerator::kKvm) {
     jail.binds.push_back({.source = "/dev/kvm", .target = "/dev/kvm", .device = true});
     struct stat status {};

@@ -8,11 +8,13 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "linux/cgroup.h"
 #include "sandbox/vm/configuration.h"
 #include "sandbox/vm/qemu_arguments.h"
 #include "sandbox/vm/qmp.h"
+#include "sandbox/vm/shares.h"
 #include "support/unique_fd.h"
 
 namespace bulkhead::sandbox::vm {
@@ -21,6 +23,7 @@ struct BootRequest {
   MachineShape shape;
   UniqueFd image, scratch;
   UniqueFd tap;  // invalid where shape.network is kNone
+  std::vector<ShareSpec> shares;
   std::filesystem::path staging;
   const linux::Cgroup* cgroup = nullptr;
 };

@@ -70,6 +70,9 @@ Arguments qemu_arguments(const std::string& qemu, const MachineShape& shape) {
                   "-device", fmt::format("virtserialport,chardev=agent,nr=1,name={}", agent::kPortName)});
   add_disks(arguments);
   add_network(arguments, shape.network);
+  // Owners and modes as on the host: the jail's mounts translate them.
+  add(arguments, {"-fsdev", fmt::format("local,id=shares,path={},security_model=passthrough,multidevs=remap", kJailShares),
+                  "-device", fmt::format("virtio-9p-device,fsdev=shares,mount_tag={}", agent::kShareTag)});
   add(arguments, {"-kernel", kJailKernel, "-initrd", kJailInitramfs, "-append", kernel_command_line(shape)});
   add(arguments, {"-chardev", fmt::format("socket,id=monitor,fd={}", kMonitorFd), "-mon", "chardev=monitor,mode=control"});
   if (log) {

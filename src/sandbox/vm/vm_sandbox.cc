@@ -139,6 +139,7 @@ void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
                    .processors = configuration_.processors,
                    .network = network_ ? Network::kTap : Network::kNone,
                    .console_log = configuration_.console_log.empty() ? ConsoleLog::kNone : ConsoleLog::kFile};
+  request.shares = guest.shares;
   make_folders(staging_, 0700);
   request.staging = staging_;
   cgroup_.create(host_resources(spec.spec.linux_.resources, request.shape.memory));
@@ -171,6 +172,7 @@ void VmSandbox::create_container(const GuestSpec& guest, ProcessIo io) {
   request.set_spec(oci::to_json(guest.spec));
   set_streams(request, *init_);
   add_files(request, guest.files);
+  request.set_shares(!guest.shares.empty());
   call("Create", request);
   init_->begin();
 }
