@@ -25,13 +25,18 @@ bool fits_reference(const std::string& pattern, const std::string& name) {
          ::fnmatch(pattern.c_str(), repository.c_str(), FNM_PATHNAME) == 0;
 }
 
-bool has_reference(const Image& image, const Filters& filters) {
+/// Leaves the image only the names that fit the filter, as Docker lists it. False where none does.
+bool keep_references(Image& image, const Filters& filters) {
   const auto& patterns = filters.values("reference");
-  auto fits_any = [&](const std::string& name) {
-    return std::any_of(patterns.begin(), patterns.end(), [&](const auto& pattern) { return fits_reference(pattern, name); });
+  if (patterns.empty()) {
+    return true;
+  }
+  auto fits_none = [&](const std::string& name) {
+    return std::none_of(patterns.begin(), patterns.end(), [&](const auto& pattern) { return fits_reference(pattern, name); });
   };
-  return patterns.empty() || std::any_of(image.tags.begin(), image.tags.end(), fits_any) ||
-         std::any_of(image.digests.begin(), image.digests.end(), fits_any);
+  std::erase_if(image.tags, fits_none);
+  std::erase_if(image.digests, fits_none);
+  return !image.tags.empty() || !image.digests.empty();
 }
 
 struct Bounds {
@@ -57,7 +62,7 @@ Bounds look_up(image::ImageStore& images, const Filters& filters) {
 bool matches(const Image& image, const Filters& filters, const Bounds& bounds) {
   int64_t created = created_seconds(image.created);
   return (!bounds.before || created < *bounds.before) && (!bounds.since || created > *bounds.since) &&
-         has_reference(image, filters) && filters.matches_labels("label", image.config.labels) &&
+         filters.matches_labels("label", image.config.labels) &&
          !(filters.has("label!") && filters.matches_labels("label!", image.config.labels)) &&
          filters.matches_prefix("id", image.id) &&
          (!filters.has("dangling") || filters.flag("dangling", false) == image.tags.empty());
@@ -96,8 +101,8 @@ void images_list(Request& request) {
   image::ImageStore& images = request.engine.images();
   Bounds bounds = look_up(images, filters);
   json answer = json::array();
-  for (const Image& image : images.list()) {
-    if (matches(image, filters, bounds)) {
+  for (Image& image : images.list()) {
+    if (matches(image, filters, bounds) && keep_references(image, filters)) {
       answer.push_back(image_summary(image, request.minor));
     }
   }

@@ -151,7 +151,23 @@ Engine::Engine(EngineOptions options) : state_(std::make_unique<State>(std::move
 
 Engine::~Engine() = default;
 
+namespace {
+/// The folders that this instance's containers had their cgroups in, of every hierarchy: rmdir(2) leaves those that are used.
+void remove_unused_cgroups(const std::string& parent) {
+  const std::filesystem::path root = "/sys/fs/cgroup";
+  std::string name = parent.substr(parent.find_first_not_of('/'));
+  std::error_code ignored;
+  std::filesystem::remove(root / name, ignored);
+  for (const auto& hierarchy : std::filesystem::directory_iterator(root, ignored)) {
+    if (hierarchy.is_directory(ignored)) {
+      std::filesystem::remove(hierarchy.path() / name, ignored);
+    }
+  }
+}
+}  // namespace
+
 void Engine::shut_down() {
+  remove_unused_cgroups(state_->options.cgroup_parent + "-" + state_->instance);
   try {
     state_->networks.remove_unused();
   } catch (const Error& error) {
