@@ -29,7 +29,7 @@ void must(const std::string& command) {
 /// The image of all tests: busybox and its links, as an EROFS disk.
 const std::filesystem::path& image() {
   // Never destroyed: the clean-up at exit comes after static destructors could have run.
-  static const auto& kImage = *new std::filesystem::path([] {
+  static const std::filesystem::path& kImage = *new std::filesystem::path([] {
     std::filesystem::path root = std::filesystem::temp_directory_path() / fmt::format("bulkhead-vm-image-{}", ::getpid());
     must(
         fmt::format("rm -rf {0} && mkdir -p {0}/root/bin {0}/root/proc {0}/root/sys {0}/root/dev {0}/root/etc {0}/root/tmp && "
