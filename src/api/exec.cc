@@ -35,7 +35,8 @@ std::optional<std::pair<uint16_t, uint16_t>> console_size(const json& body) {
   return std::pair(static_cast<uint16_t>(size[0]), static_cast<uint16_t>(size[1]));
 }
 
-/// The command could not be run: docker's client finds the reason in the stream, and 126 or 127 in the exec's exit code.
+/// The start failed: docker's client, which wants a stream by now, finds the reason in it, and 126 or 127 in the exec's exit
+/// code.
 void answer_start_failure(Request& request, const Error& error, bool tty) {
   http::Exchange::Raw client = request.exchange.hijack(stream_content_type(request, tty));
   std::string text = message_of(error) + "\r\n";
@@ -89,7 +90,8 @@ void exec_start(Request& request) {
   try {
     stream = request.engine.exec_start(exec.id, detach, exec.config.tty, console_size(body));
   } catch (const Error& error) {
-    if (detach || (error.code() != ErrorCode::kCannotExecute && error.code() != ErrorCode::kCommandNotFound)) {
+    // An exec that was never tried (unknown, started before, its container paused) is an error of the request.
+    if (detach || !request.engine.exec_inspect(exec.id).exit_code || error.code() == ErrorCode::kConflict) {
       throw;
     }
     answer_start_failure(request, error, exec.config.tty);
