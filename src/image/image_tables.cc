@@ -62,6 +62,7 @@ void ImageTables::drop_broken() {
     log::warn("image {} lost its files when the machine went down: dropped, pull it again", id);
     remove(id);
   }
+  layers_.collect();
   std::set<std::string> known;
   auto add = [&](const DatabaseRow& row) { known.insert(row.text(0)); };
   database_.run("SELECT id FROM images", {}, add);
