@@ -165,4 +165,4 @@ def test_no_masquerading_between_containers(docker):
     server = docker.ok("run", "-di", IMAGE, "nc", "-l", "-p", "8000")
     client = docker.ok("run", "-d", IMAGE, "sh", "-c", f"sleep 0.5; sleep 100 | nc {docker.format(server, ADDRESS)} 8000")
     peer = docker.format(client, ADDRESS)
-    wait_until(lambda: re.search(rf":8000\s+{re.escape(peer)}:\d+\s+ESTABLISHED", docker.ok("exec", server, "netstat", "-tn")))
+    wait_until(lambda: re.search(rf":8000\s+(?:::ffff:)?{re.escape(peer)}:\d+\s+ESTABLISHED", docker.ok("exec", server, "netstat", "-tn")))

@@ -76,3 +76,12 @@ def test_networks_are_listed(docker):
 def test_network_inspect(docker, container):
     network = json.loads(docker.ok("network", "inspect", "bridge"))[0]
     assert network["Driver"] == "bridge" and network["IPAM"]["Config"][0]["Subnet"]
+
+
+def test_docker_and_bulkhead_see_the_same(engine, docker, make_client):
+    own = make_client(engine, "bulkhead")
+    own.ok("run", "-d", "--name", "seen", IMAGE, "sleep", "1000")
+    assert docker.ok("ps", "--format", "{{.Names}}") == own.ok("ps", "--format", "{{.Names}}") == "seen"
+    assert docker.ok("exec", "seen", "hostname") == own.ok("exec", "seen", "hostname")
+    docker.ok("rm", "-f", "seen")
+    assert own.ok("ps", "-aq") == ""

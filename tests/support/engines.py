@@ -1,4 +1,6 @@
 """The engines that tests run against: Bulkhead, and Debian's dockerd as the reference. Both live in a folder of their own."""
+import contextlib
+import glob
 import hashlib
 import os
 import pathlib
@@ -121,6 +123,10 @@ class Bulkhead(Engine):
             if interface.startswith("bh" + self.own_name()):
                 subprocess.run(["ip", "link", "delete", interface], stderr=subprocess.DEVNULL)
         subprocess.run(["nft", "delete", "table", "ip", f"bulkhead_{self.own_name()}"], stderr=subprocess.DEVNULL)
+        for cgroup in glob.glob(f"/sys/fs/cgroup/*/bulkhead-{self.own_name()}"):
+            for path, _, _ in os.walk(cgroup, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)
         super().clean_up()
 
 
