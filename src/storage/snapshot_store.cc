@@ -10,6 +10,7 @@
 #include <array>
 
 #include "storage/layer_store.h"
+#include "storage/remove_tree.h"
 #include "storage/trash.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -115,7 +116,7 @@ std::vector<std::string> SnapshotStore::lower_names(const std::string& id) const
   }
 }
 
-std::vector<MountInstruction> SnapshotStore::mounts(const std::string& id) {
+std::vector<MountInstruction> SnapshotStore::mounts(const std::string& id, Lifetime lifetime) {
   std::string lower = "lowerdir=";
   for (const std::string& name : lower_names(id)) {
     lower += (lower.ends_with('=') ? "" : ":") + (layers_.link_folder() / name).native();
@@ -127,6 +128,12 @@ std::vector<MountInstruction> SnapshotStore::mounts(const std::string& id) {
   if (has_index_option_) {
     // The index ties the folders to file handles of this very disk; a restored copy of it could not be mounted.
     mount.options.emplace_back("index=off");
+  }
+  if (lifetime == Lifetime::kThrowaway) {
+    mount.options.emplace_back("volatile");
+    // The mark of the mount before (a restarted container's): the kernel refuses to mount over it, as a crash may have come
+    // between. What is thrown away may be damaged.
+    remove_tree(open_file(path / "work", O_RDONLY | O_DIRECTORY).get(), "work");
   }
   size_t size = 0;
   for (const std::string& option : mount.options) {

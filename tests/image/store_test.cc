@@ -42,8 +42,9 @@ class StoreTest : public StoreFixture {
     return pins_.back().info().chain_id;
   }
   /// Runs `body` in a child with the snapshot mounted on a folder, in a mount namespace of its own; its result.
-  int with_mount(const std::string& id, const std::function<bool(const std::filesystem::path&)>& body) {
-    auto mounts = snapshots_->mounts(id);
+  int with_mount(const std::string& id, const std::function<bool(const std::filesystem::path&)>& body,
+                 storage::SnapshotStore::Lifetime lifetime = storage::SnapshotStore::Lifetime::kKept) {
+    auto mounts = snapshots_->mounts(id, lifetime);
     std::filesystem::path target = root_ / "mnt";
     std::filesystem::create_directory(target);
     std::string data;
@@ -220,6 +221,24 @@ TEST_F(StoreTest, NoLayersAtAll) {
   }
   snapshots_->create("empty", {});
   EXPECT_EQ(with_mount("empty", [](const std::filesystem::path& path) { return std::filesystem::is_empty(path); }), 0);
+}
+
+TEST_F(StoreTest, ThrowawayMountsAgain) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "needs root: mounts";
+  }
+  snapshots_->create("brief", {});
+  auto write = [](const std::filesystem::path& path) {
+    replace_file(path / "f", "x", 0644, Durability::kSynced);
+    return true;
+  };
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(with_mount("brief", write, storage::SnapshotStore::Lifetime::kThrowaway), 0);
+  }
+  EXPECT_EQ(with_mount(
+                "brief", [](const std::filesystem::path& path) { return read_file(path / "f") == "x"; },
+                storage::SnapshotStore::Lifetime::kThrowaway),
+            0);
 }
 
 TEST_F(StoreTest, TreesThatAreHardToRemove) {
