@@ -1,12 +1,16 @@
 #include "database/database.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <map>
+#include <utility>
 
 #include "support/error.h"
 #include "support/scope_guard.h"
+#include "support/unique_fd.h"
 
 namespace bulkhead {
 namespace {
@@ -58,7 +62,8 @@ std::string DatabaseRow::text(int column) const {
 
 bool DatabaseRow::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 
-Database::Database(const std::filesystem::path& path) : cache_(std::make_unique<Cache>()) {
+Database::Database(const std::filesystem::path& path) : reserve_(path), cache_(std::make_unique<Cache>()) {
+  reserve_ += ".reserve";
   auto close_guard = ScopeGuard([&] { sqlite3_close(handle_); });
   if (sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr) !=
       SQLITE_OK) {
@@ -66,7 +71,27 @@ Database::Database(const std::filesystem::path& path) : cache_(std::make_unique<
   }
   sqlite3_busy_timeout(handle_, 5000);
   script("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-512;");
+  make_reserve();
   close_guard.dismiss();
+}
+
+void Database::make_reserve() {
+  constexpr off_t kReserve = 1 << 20;  // some 250 pages: hundreds of small changes
+  UniqueFd file(::open(reserve_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  // Where the disk is full already there is none to be had: the next attempt comes later.
+  has_reserve_ = file && ::posix_fallocate(file.get(), 0, kReserve) == 0;
+  if (!has_reserve_) {
+    ::unlink(reserve_.c_str());
+    given_up_ = std::chrono::steady_clock::now();
+  }
+}
+
+bool Database::give_up_reserve() {
+  if (!std::exchange(has_reserve_, false)) {
+    return false;
+  }
+  given_up_ = std::chrono::steady_clock::now();
+  return ::unlink(reserve_.c_str()) == 0;
 }
 
 Database::~Database() {
@@ -97,6 +122,9 @@ sqlite3_stmt* Database::prepared(std::string_view sql) {
 void Database::run(std::string_view sql, const std::vector<DatabaseValue>& values,
                    const std::function<void(const DatabaseRow&)>& row) {
   std::lock_guard lock(mutex_);
+  if (!has_reserve_ && std::chrono::steady_clock::now() - given_up_ > std::chrono::seconds(30)) {
+    make_reserve();
+  }
   sqlite3_stmt* statement = prepared(sql);
   auto reset = ScopeGuard([&] {
     sqlite3_reset(statement);
@@ -107,6 +135,12 @@ void Database::run(std::string_view sql, const std::vector<DatabaseValue>& value
     int result = sqlite3_step(statement);
     if (result == SQLITE_DONE) {
       return;
+    }
+    // The statement can run again unless SQLite has rolled the surrounding transaction back (sqlite.org/lang_transaction.html).
+    bool whole = depth_ == 0 || sqlite3_get_autocommit(handle_) == 0;
+    if ((result == SQLITE_FULL || result == SQLITE_IOERR) && whole && give_up_reserve()) {
+      sqlite3_reset(statement);
+      continue;
     }
     if (result != SQLITE_ROW) {
       fail(handle_, fmt::format("run '{}'", sql));
@@ -144,7 +178,16 @@ void Database::transaction(const std::function<void()>& body) {
     throw;
   }
   if (--depth_ == 0) {
-    script("COMMIT");
+    if (sqlite3_exec(handle_, "COMMIT", nullptr, nullptr, nullptr) == SQLITE_OK) {
+      return;
+    }
+    if (sqlite3_get_autocommit(handle_) == 0 && give_up_reserve()) {
+      script("COMMIT");
+      return;
+    }
+    Error error(ErrorCode::kResourceExhausted, fmt::format("state database: commit: {}", sqlite3_errmsg(handle_)));
+    sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+    throw error;
   }
 }
 

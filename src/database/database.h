@@ -1,8 +1,10 @@
 // SQLite, thin: one connection behind a mutex. WAL with synchronous=NORMAL: a commit survives the death of the process at once
 // and a power loss up to the last checkpoint; the file is consistent always (sqlite.org/wal.html).
+// Beside the file lies a reserve of disk space, given up where the disk is full: containers can end and be removed then too.
 // Thread-safe: each `Database` call and each `Transaction` holds the mutex. Calls block on the disk only at checkpoints.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -54,10 +56,16 @@ class Database {
  private:
   struct Cache;
   sqlite3_stmt* prepared(std::string_view sql);
+  void make_reserve();
+  /// After SQLITE_FULL: true where there is room now, and what failed may be tried again.
+  bool give_up_reserve();
 
   mutable std::recursive_mutex mutex_;
   sqlite3* handle_ = nullptr;
   int depth_ = 0;
+  std::filesystem::path reserve_;
+  bool has_reserve_ = false;
+  std::chrono::steady_clock::time_point given_up_;
   std::unique_ptr<Cache> cache_;
 };
 

@@ -351,8 +351,8 @@ ContainerConfig parse_container_config(const json& value) {
   object.read("OpenStdin", config.open_stdin);
   object.read("StdinOnce", config.stdin_once);
   object.read("Env", config.env);
-  object.read("Cmd", config.cmd);
-  object.read("Entrypoint", config.entrypoint);
+  object.read_command("Cmd", config.cmd);
+  object.read_command("Entrypoint", config.entrypoint);
   object.read("Image", config.image);
   object.read_keys("Volumes", config.volumes);
   object.read("WorkingDir", config.working_dir);

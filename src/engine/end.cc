@@ -89,7 +89,12 @@ void Engine::State::ended(const LivePointer& live, const task::ExitStatus& statu
 
 void Engine::State::finish_end(const LivePointer& live, int code, TimePoint time, const task::ExitDetails& details) {
   Container record = live->copy();
-  networks.release(record.id);
+  // Whatever fails here (a full disk), the container has ended and everybody who waits is told.
+  try {
+    networks.release(record.id);
+  } catch (const Error& error) {
+    log::warn("the address of container {} is kept until the engine starts again: {}", record.id, error.message());
+  }
   discard_folder(bundle(record.id));
   std::vector<std::shared_ptr<PendingAttachment>> pending;
   std::vector<std::string> exec_ids;
@@ -119,7 +124,11 @@ void Engine::State::finish_end(const LivePointer& live, int code, TimePoint time
   for (const auto& attachment : pending) {
     attachment->resolve(UniqueFd());
   }
-  records.update_state(record);
+  try {
+    records.update_state(record);
+  } catch (const Error& error) {
+    log::warn("write the end of container {} down: {}", record.id, error.message());
+  }
   live->changed.notify_all();
   if (record.out_of_memory) {
     publish(record, "oom");

@@ -129,11 +129,6 @@ void JsonObject::read(const char* key, std::vector<std::string>& target) {
   if (value == nullptr) {
     return;
   }
-  // Docker's strslice also takes a single string for Cmd and Entrypoint.
-  if (value->is_string()) {
-    target = {text_of(key, *value, "a string")};
-    return;
-  }
   if (!value->is_array()) {
     wrong_type(key, "a list of strings");
   }
@@ -149,6 +144,15 @@ void JsonObject::read(const char* key, std::optional<std::vector<std::string>>& 
     read(key, value);
     target = std::move(value);
   }
+}
+
+void JsonObject::read_command(const char* key, std::optional<std::vector<std::string>>& target) {
+  const json* value = find(key);
+  if (value != nullptr && value->is_string()) {
+    target = {text_of(key, *value, "a string")};
+    return;
+  }
+  read(key, target);
 }
 
 void JsonObject::read(const char* key, std::map<std::string, std::string>& target) {

@@ -31,6 +31,8 @@ class JsonObject {
   void read(const char* key, std::vector<std::string>& target);
   void read(const char* key, std::optional<std::vector<std::string>>& target);
   void read(const char* key, std::map<std::string, std::string>& target);
+  /// A command: a list of strings, or one string that stands for a list of itself.
+  void read_command(const char* key, std::optional<std::vector<std::string>>& target);
   /// A set written as an object of empty objects ({"80/tcp": {}}): its keys.
   void read_keys(const char* key, std::vector<std::string>& target);
   /// The value, or nullptr where absent or null.
