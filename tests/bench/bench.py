@@ -50,24 +50,25 @@ def note(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def turns(board, row, contestants, method, rounds, warm=1):
-    """Each contestant in turn, `rounds` times; the first `warm` rounds don't count."""
-    able = [one for one in contestants if hasattr(one, method[0])]
-    values = {one.name: [] for one in able}
+def turns(board, entries, rounds, warm=1):
+    """`entries`: (row, contestant, method, arguments...). Each in turn, `rounds` times; the first `warm` rounds don't count."""
+    able = [entry for entry in entries if hasattr(entry[1], entry[2])]
+    values = {entry: [] for entry in able}
     for turn in range(rounds + warm):
-        for one in list(able):
+        for entry in list(able):
+            row, one, method, *arguments = entry
             try:
-                seconds = getattr(one, method[0])(*method[1:])
+                seconds = getattr(one, method)(*arguments)
             except (RuntimeError, AssertionError, OSError) as error:
                 note(f"{one.name} can't do '{row}': {str(error)[:300]}")
-                able.remove(one)
+                able.remove(entry)
                 continue
             if turn >= warm:
-                values[one.name].append(seconds * 1000)
-    for name, times in values.items():
+                values[entry].append(seconds * 1000)
+    for (row, one, *_), times in values.items():
         if times:
-            board.add(row, name, times)
-            note(f"  {row}: {name} {statistics.median(times):.1f} ms")
+            board.add(row, one.name, times)
+            note(f"  {row}: {one.name} {statistics.median(times):.1f} ms")
 
 
 def start_contestants(folder, namespace, options):
@@ -131,16 +132,17 @@ def targets(board):
 
 def measure(board, contestants, registry, options):
     engines = [one for one in contestants if isinstance(one, Engine)]
-    rounds = options.rounds
+    bare = [one for one in contestants if isinstance(one, Bare)]
+    rounds, few = options.rounds, max(3, options.rounds // 2)
+    # Together: the aims are ratios between these rows.
+    turns(board, [(f"run true, {network} (API)", one, "run", network) for network in ("bridge", "none") for one in engines] +
+          [("run true, bare bundle", one, "run", "none") for one in bare], rounds)
     for network in ("bridge", "none"):
-        turns(board, f"run true, {network} (API)", engines, ("run", network), rounds)
-    turns(board, "run true, bare bundle", [one for one in contestants if isinstance(one, Bare)], ("run", "none"), rounds)
-    for network in ("bridge", "none"):
-        turns(board, f"run true, {network} (client)", contestants, ("run_by_client", network), max(3, rounds // 2))
-    turns(board, "the client's own floor (version)", contestants, ("client_floor",), max(3, rounds // 2))
-    turns(board, "exec true (API)", engines, ("exec",), rounds)
-    turns(board, "exec true (client)", contestants, ("exec_by_client",), max(3, rounds // 2))
-    turns(board, "pull 200 MB", contestants, ("pull", registry.address), options.pulls, warm=0)
+        turns(board, [(f"run true, {network} (client)", one, "run_by_client", network) for one in contestants], few)
+    turns(board, [("the client's own floor (version)", one, "client_floor") for one in contestants], few)
+    turns(board, [("exec true (API)", one, "exec") for one in engines], rounds)
+    turns(board, [("exec true (client)", one, "exec_by_client") for one in contestants], few)
+    turns(board, [("pull 200 MB", one, "pull", registry.address) for one in contestants], options.pulls, warm=0)
     for one in engines:
         board.add("memory of the engine, idle", one.name, [one.memory()[0] / 1e6], "MB")
     for count in options.many:
