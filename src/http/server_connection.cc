@@ -122,10 +122,13 @@ bool ServerConnection::is_stopping() const {
 void ServerConnection::linger(std::chrono::milliseconds limit) {
   ::shutdown(socket_.get(), SHUT_WR);
   std::array<char, 16384> discarded{};
+  constexpr size_t kMostBytes = 16UL << 20;  // what may be on its way; who sends more doesn't listen
   Deadline deadline = after(limit);
   try {
-    while (receive(discarded.data(), discarded.size(), deadline) > 0) {
-      if (Clock::now() > *deadline) {
+    size_t total = 0;
+    while (size_t count = receive(discarded.data(), discarded.size(), deadline)) {
+      total += count;
+      if (total > kMostBytes || Clock::now() > *deadline) {
         return;
       }
     }
