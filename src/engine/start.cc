@@ -80,9 +80,12 @@ int exit_code_of(const Error& error) {
   }
 }
 
-std::vector<task::Mount> root_mounts(storage::SnapshotStore& snapshots, const std::string& id) {
+std::vector<task::Mount> root_mounts(storage::SnapshotStore& snapshots, const Container& container) {
+  using Lifetime = storage::SnapshotStore::Lifetime;
   std::vector<task::Mount> mounts;
-  for (const storage::MountInstruction& mount : snapshots.mounts(id)) {
+  // What `--rm` throws away at the end need not be written to the disk first.
+  Lifetime lifetime = container.host_config.auto_remove ? Lifetime::kThrowaway : Lifetime::kKept;
+  for (const storage::MountInstruction& mount : snapshots.mounts(container.id, lifetime)) {
     mounts.push_back({.type = mount.type, .source = mount.source, .target = "", .options = mount.options});
   }
   return mounts;
@@ -195,8 +198,8 @@ void Engine::State::launch(const LivePointer& live, Container& record) {
   replace_file(folder / "config.json", oci::to_json(spec), 0600, Durability::kUnsynced);
 
   auto client = std::make_shared<task::Client>(shim.get());
-  record.pid = client->create(
-      {.id = record.id, .bundle = folder, .rootfs = root_mounts(snapshots, record.id), .stdio = stdio_of(record)});
+  record.pid =
+      client->create({.id = record.id, .bundle = folder, .rootfs = root_mounts(snapshots, record), .stdio = stdio_of(record)});
   hand_out_streams(*live, folder, record.config.stdin_once);
   client->start(record.id, "");
   {
