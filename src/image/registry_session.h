@@ -23,7 +23,8 @@ class RegistrySession {
 
   /// Finds the scheme, and what the registry wants for authentication. Call first. Throws `Get "https://host/v2/": ...`.
   void connect(HttpClient& http);
-  /// After `connect`: asks the registry's base for an answer with the credentials; throws kUnauthenticated where they are refused.
+  /// After `connect`: asks the registry's base for an answer with the credentials; throws kUnauthenticated where they are
+  /// refused.
   void verify_credentials(HttpClient& http);
 
   struct RawManifest {
