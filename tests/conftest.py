@@ -62,6 +62,9 @@ def sweep_dead_runs():
         except OSError:
             pass
         leftovers.sweep(old)
+        for folder in old.glob("e*"):
+            for kind in KINDS.values():
+                kind(folder).clean_up()
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -163,6 +163,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-bench-", dir="/tmp"))
     (folder / "client").mkdir()
     namespace, contestants, board = Namespace(), [], Board()
+    tables = leftovers.firewall_tables()
     try:
         with Registry(images.image_folder() / "registry") as registry:
             contestants = start_contestants(folder, namespace, options)
@@ -172,6 +173,8 @@ def main():
             one.finish()
         namespace.close()
         leftovers.sweep(folder)
+        for table in leftovers.firewall_tables() - tables:  # podman's empty chains
+            subprocess.run(["nft", "delete", "table", *table.split()], stderr=subprocess.DEVNULL)
         shutil.rmtree(folder, ignore_errors=True)
     report(board, [one.name for one in contestants], options)
 
