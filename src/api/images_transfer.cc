@@ -37,7 +37,9 @@ void pull(Request& request) {
         wanted, [&](const image::Progress& step) { stream.progress(step); }, watch.token());
     publish_image_event(request.engine, "pull", wanted.reference, wanted.reference);
   } catch (const Error& error) {
-    stream.fail(error);
+    // As dockerd: a 401 would make docker's client ask for a name and password at the terminal, and wait there.
+    bool refused = error.code() == ErrorCode::kUnauthenticated;
+    stream.fail(refused ? Error(ErrorCode::kInternal, error.message()) : error);
   }
 }
 

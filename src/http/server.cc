@@ -25,7 +25,7 @@ namespace bulkhead::http {
 namespace {
 
 constexpr size_t kStackBytes = 2UL << 20;  // touched pages only are real
-constexpr int kBacklog = 128;
+constexpr int kBacklog = 4096;
 
 UniqueFd new_socket(int family) {
   UniqueFd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
