@@ -14,6 +14,7 @@
 #include "api/api.h"
 #include "engine/engine.h"
 #include "http/server.h"
+#include "linux/sealed_executable.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/log.h"
@@ -131,6 +132,9 @@ int run(Options options) {
     options.hosts.push_back("unix://" + (options.engine.run_root / "bulkhead.sock").native());
   }
   raise_file_limit();
+  // Sealed once here instead of by each shim's second execve.
+  bulkhead::UniqueFd sealed_shim = bulkhead::linux::open_sealed(options.engine.shim);
+  options.engine.sealed_shim = fmt::format("/proc/self/fd/{}", sealed_shim.get());
 
   bulkhead::engine::Engine engine(options.engine);
   bulkhead::api::Api api(engine);

@@ -29,7 +29,8 @@ namespace bulkhead::engine {
 
 struct EngineOptions {
   std::filesystem::path root, run_root;
-  std::filesystem::path shim;  // containerd-shim-bulkhead-v2
+  std::filesystem::path shim;         // containerd-shim-bulkhead-v2
+  std::filesystem::path sealed_shim;  // the same from a read-only mount (task::StartShimRequest::sealed), or ""
   std::string cgroup_parent = "/bulkhead";
   std::vector<std::string> insecure_registries;
   std::string bridge_subnet;

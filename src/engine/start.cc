@@ -111,6 +111,7 @@ void hand_out_streams(LiveContainer& live, const std::filesystem::path& bundle, 
 
 task::StartShimRequest Engine::State::shim_request(const std::string& id) const {
   return {.binary = options.shim,
+          .sealed = options.sealed_shim,
           .bundle = bundle(id),
           .cache_folder = options.run_root / "cache",
           .id = id,

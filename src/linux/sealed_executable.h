@@ -3,7 +3,14 @@
 // mount read-only nobody can open that for writing, whatever capabilities they have.
 #pragma once
 
+#include <filesystem>
+
+#include "support/unique_fd.h"
+
 namespace bulkhead::linux {
+
+/// A program on a read-only clone of its mount, attached nowhere: executed as /proc/self/fd/<n> it is sealed from the start.
+UniqueFd open_sealed(const std::filesystem::path& program);
 
 /// Whether the mount that this process was executed from is read-only.
 bool executable_is_sealed();

@@ -96,6 +96,7 @@ class Client {
 
 struct StartShimRequest {
   std::filesystem::path binary;  // containerd-shim-bulkhead-v2
+  std::filesystem::path sealed;  // the same as /proc/self/fd/<n> on a read-only mount; "": the shim seals itself
   std::filesystem::path bundle;
   std::filesystem::path cache_folder;
   std::string id;

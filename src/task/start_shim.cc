@@ -78,8 +78,8 @@ pid_t spawn(const StartShimRequest& request, const char* action, int out, int er
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = 0;
-  if (int failure = ::posix_spawn(&pid, request.binary.c_str(), &actions, &attributes, argv.data(), environment);
-      failure != 0) {
+  const std::filesystem::path& program = request.sealed.empty() ? request.binary : request.sealed;
+  if (int failure = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), environment); failure != 0) {
     throw system_error(fmt::format("run '{}' in '{}'", request.binary.native(), request.bundle.native()), failure);
   }
   return pid;
