@@ -317,6 +317,45 @@ json keys(const std::vector<std::string>& list) {
   return object;
 }
 
+json resources_json(const HostConfig& config) {
+  json devices = json::array();
+  for (const DeviceMapping& device : config.devices) {
+    devices.push_back({{"PathOnHost", device.path_on_host},
+                       {"PathInContainer", device.path_in_container},
+                       {"CgroupPermissions", device.cgroup_permissions}});
+  }
+  json ulimits = json::array();
+  for (const Ulimit& limit : config.ulimits) {
+    ulimits.push_back({{"Name", limit.name}, {"Soft", limit.soft}, {"Hard", limit.hard}});
+  }
+  return {
+      {"CpuShares", config.cpu_shares},
+      {"Memory", config.memory},
+      {"NanoCpus", config.nano_cpus},
+      {"CgroupParent", config.cgroup_parent},
+      {"BlkioWeight", config.blkio_weight},
+      {"CpuPeriod", config.cpu_period},
+      {"CpuQuota", config.cpu_quota},
+      {"CpuRealtimePeriod", 0},
+      {"CpuRealtimeRuntime", 0},
+      {"CpusetCpus", config.cpuset_cpus},
+      {"CpusetMems", config.cpuset_mems},
+      {"Devices", devices},
+      {"DeviceCgroupRules", list_or_null(config.device_cgroup_rules)},
+      {"DeviceRequests", nullptr},
+      {"MemoryReservation", config.memory_reservation},
+      {"MemorySwap", config.memory_swap},
+      {"MemorySwappiness", config.memory_swappiness ? json(*config.memory_swappiness) : json(nullptr)},
+      {"OomKillDisable", config.oom_kill_disable},
+      {"PidsLimit", config.pids_limit == 0 ? json(nullptr) : json(config.pids_limit)},
+      {"Ulimits", ulimits},
+      {"CpuCount", 0},
+      {"CpuPercent", 0},
+      {"IOMaximumIOps", 0},
+      {"IOMaximumBandwidth", 0},
+  };
+}
+
 json to_json(const MountPoint& mount) {
   json value = {{"Type", mount.type}, {"Target", mount.target}};
   if (!mount.source.empty()) {
@@ -445,16 +484,6 @@ json to_json(const ContainerConfig& config) {
 }
 
 json to_json(const HostConfig& config) {
-  json devices = json::array();
-  for (const DeviceMapping& device : config.devices) {
-    devices.push_back({{"PathOnHost", device.path_on_host},
-                       {"PathInContainer", device.path_in_container},
-                       {"CgroupPermissions", device.cgroup_permissions}});
-  }
-  json ulimits = json::array();
-  for (const Ulimit& limit : config.ulimits) {
-    ulimits.push_back({{"Name", limit.name}, {"Soft", limit.soft}, {"Hard", limit.hard}});
-  }
   json value = {
       {"Binds", list_or_null(config.binds)},
       {"ContainerIDFile", ""},
@@ -489,31 +518,8 @@ json to_json(const HostConfig& config) {
       {"Runtime", "bulkhead"},
       {"ConsoleSize", {0, 0}},
       {"Isolation", config.isolation},
-      {"CpuShares", config.cpu_shares},
-      {"Memory", config.memory},
-      {"NanoCpus", config.nano_cpus},
-      {"CgroupParent", config.cgroup_parent},
-      {"BlkioWeight", config.blkio_weight},
-      {"CpuPeriod", config.cpu_period},
-      {"CpuQuota", config.cpu_quota},
-      {"CpuRealtimePeriod", 0},
-      {"CpuRealtimeRuntime", 0},
-      {"CpusetCpus", config.cpuset_cpus},
-      {"CpusetMems", config.cpuset_mems},
-      {"Devices", devices},
-      {"DeviceCgroupRules", list_or_null(config.device_cgroup_rules)},
-      {"DeviceRequests", nullptr},
-      {"MemoryReservation", config.memory_reservation},
-      {"MemorySwap", config.memory_swap},
-      {"MemorySwappiness", config.memory_swappiness ? json(*config.memory_swappiness) : json(nullptr)},
-      {"OomKillDisable", config.oom_kill_disable},
-      {"PidsLimit", config.pids_limit == 0 ? json(nullptr) : json(config.pids_limit)},
-      {"Ulimits", ulimits},
-      {"CpuCount", 0},
-      {"CpuPercent", 0},
-      {"IOMaximumIOps", 0},
-      {"IOMaximumBandwidth", 0},
   };
+  value.update(resources_json(config));
   if (!config.tmpfs.empty()) {
     value["Tmpfs"] = config.tmpfs;
   }

@@ -302,7 +302,7 @@ void LayerStore::State::sync() {
   });
 }
 
-LayerStore::LayerStore(fs::path root, Database& database) {
+LayerStore::LayerStore(const fs::path& root, Database& database) {
   if (root.native().find_first_of(":,\\") != std::string::npos) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("layer folder '{}': overlayfs can't take a path with ':', ',' or '\\'", root.native()));

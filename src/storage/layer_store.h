@@ -64,7 +64,7 @@ class LayerPin {
 class LayerStore {
  public:
   /// `root` must hold none of ":,\" (overlayfs separates its options by them).
-  LayerStore(std::filesystem::path root, Database& database);
+  LayerStore(const std::filesystem::path& root, Database& database);
   ~LayerStore();
 
   std::optional<LayerInfo> find(const std::string& chain_id);

@@ -52,7 +52,7 @@ int64_t size_of_tree(const fs::path& path) {
 
 }  // namespace
 
-SnapshotStore::SnapshotStore(fs::path root, LayerStore& layers)
+SnapshotStore::SnapshotStore(const fs::path& root, LayerStore& layers)
     : root_(fs::absolute(root) / "snapshots"),
       layers_(layers),
       has_index_option_(::access("/sys/module/overlay/parameters/index", F_OK) == 0) {

@@ -25,7 +25,7 @@ struct MountInstruction {
 
 class SnapshotStore {
  public:
-  SnapshotStore(std::filesystem::path root, LayerStore& layers);
+  SnapshotStore(const std::filesystem::path& root, LayerStore& layers);
   ~SnapshotStore();
 
   /// Makes the folders. `chain_ids` bottom first. References held on the layers are the caller's affair. Throws kConflict where

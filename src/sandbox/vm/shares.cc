@@ -82,6 +82,7 @@ UniqueFd make_user_namespace(uid_t first_id) {
 
 std::vector<Share> open_shares(const std::vector<ShareSpec>& specs, int user_namespace) {
   std::vector<Share> shares;
+  shares.reserve(specs.size());
   for (const ShareSpec& spec : specs) {
     shares.push_back(open_share(spec, user_namespace));
   }
