@@ -38,7 +38,7 @@ const std::filesystem::path& image() {
                     "[ $a = busybox ] || ln -s busybox {0}/root/bin/$a; done && mkfs.erofs {0}/image.erofs {0}/root && "
                     "truncate -s 64G {0}/image.erofs",
                     root.native()));
-    std::atexit([] { std::filesystem::remove_all(kImage.parent_path()); });
+    (void)std::atexit([] { std::filesystem::remove_all(kImage.parent_path()); });
     return root / "image.erofs";
   }());
   return kImage;
