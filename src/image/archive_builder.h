@@ -62,12 +62,12 @@ class ArchiveBuilder {
   ArchiveBuilder& pax(const std::vector<std::pair<std::string, std::string>>& records) {
     std::string text;
     for (const auto& [key, value] : records) {
-      std::string rest = " " + key + "=" + value + "\n";
+      std::string rest = fmt::format(" {}={}\n", key, value);
       size_t length = rest.size() + 1;
       while (std::to_string(length).size() + rest.size() != length) {
         ++length;
       }
-      text += std::to_string(length) + rest;
+      text += fmt::format("{}{}", length, rest);
     }
     return add({.name = "pax", .type = 'x', .content = text});
   }

@@ -162,6 +162,7 @@ TEST_F(StoreTest, OverlayOf127Layers) {
     GTEST_SKIP() << "needs root: mounts";
   }
   std::vector<std::string> chain;
+  chain.reserve(127);
   for (int i = 0; i < 127; ++i) {
     chain.push_back(add_layer(chain.empty() ? "" : chain.back(), [&](const std::filesystem::path& folder) {
       replace_file(folder / std::to_string(i), "x", 0644, Durability::kUnsynced);
