@@ -62,7 +62,7 @@ class Plain : public Decompressor {
   size_t read(std::span<char> out) override {
     std::string_view bytes = input_.peek();
     size_t count = std::min(bytes.size(), out.size());
-    std::memcpy(out.data(), bytes.data(), count);
+    std::copy_n(bytes.data(), count, out.data());  // memcpy(3) takes no null pointer, not even for nothing
     input_.consume(count);
     return count;
   }

@@ -40,9 +40,13 @@ struct Image {
   std::vector<std::string> os_features;
   ProcessDefaults config;
   std::vector<std::string> diff_ids;   // "sha256:<hex>" of the uncompressed layers, bottom first
-  std::vector<std::string> chain_ids;  // the layer store's keys, bottom first, same length
+  std::vector<std::string> chain_ids;  // the layer store's keys, bottom first, same length or none
   std::vector<HistoryEntry> history;   // oldest first
   int64_t size = 0;                    // bytes of all layers on disk, shared ones included
 };
+
+/// Only what a Linux kernel can run is unpacked. Of an image for Windows the store keeps the configuration: it can be named,
+/// inspected and asked where it would run; `chain_ids` is empty.
+inline bool has_layers_here(const Image& image) { return image.os == "linux"; }
 
 }  // namespace bulkhead::image

@@ -196,11 +196,13 @@ Image parse_image_config(std::string_view bytes) {
   image.variant = text_of(document, "variant");
   image.os_version = text_of(document, "os.version");
   image.os_features = texts_of(document, "os.features");
-  if (!image.os.empty() && image.os != "linux") {
+  if (image.os.empty()) {
+    image.os = "linux";
+  }
+  if (image.os != "linux" && image.os != "windows") {
     throw Error(ErrorCode::kNotSupported,
                 fmt::format("image operating system \"{}\" cannot be used on this platform", image.os.substr(0, 64)));
   }
-  image.os = "linux";
   image.created = text_of(document, "created");
   image.author = text_of(document, "author");
   image.comment = text_of(document, "comment");
@@ -208,6 +210,9 @@ Image parse_image_config(std::string_view bytes) {
   image.config = read_defaults(document);
   image.history = read_history(document);
   read_layers(document, image);
+  if (!has_layers_here(image)) {
+    image.chain_ids.clear();
+  }
   return image;
 }
 

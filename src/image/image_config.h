@@ -8,7 +8,8 @@
 
 namespace bulkhead::image {
 
-/// Fills everything that the blob says, and chain_ids. Throws kDataLoss (malformed) or kNotSupported (not a Linux image's).
+/// Fills everything that the blob says, and chain_ids. Throws kDataLoss (malformed) or kNotSupported (neither for Linux nor for
+/// Windows).
 Image parse_image_config(std::string_view bytes);
 
 /// The "config" object of a blob for what an import says.

@@ -71,7 +71,9 @@ std::vector<ArchivedImage> read_docker_archive(ArchiveContent& content) {
     ArchivedImage image;
     std::string path = clean_archive_path(text_of(member(item, "Config")));
     image.config = content.text(path);
-    for (const json& layer : member(item, "Layers")) {
+    const json& layers = member(item, "Layers");
+    const json none = json::array();
+    for (const json& layer : has_layers_here(parse_image_config(image.config)) ? layers : none) {
       std::string layer_path = clean_archive_path(text_of(layer));
       ArchiveFile* file = content.find(layer_path);
       if (file == nullptr) {
@@ -108,7 +110,11 @@ std::optional<std::pair<oci::Digest, oci::Manifest>> find_manifest(ArchiveConten
   if (auto* manifest = std::get_if<oci::Manifest>(&document)) {
     return std::pair{digest, std::move(*manifest)};
   }
-  const oci::Descriptor* chosen = oci::select_platform(std::get<oci::Index>(document), oci::host_platform());
+  const auto& index = std::get<oci::Index>(document);
+  const oci::Descriptor* chosen = oci::select_platform(index, oci::host_platform());
+  if (chosen == nullptr) {
+    chosen = oci::select_platform(index, oci::parse_platform("windows"));  // to be inspected, at least
+  }
   if (chosen == nullptr) {
     return std::nullopt;
   }
@@ -144,8 +150,10 @@ std::vector<ArchivedImage> read_oci_layout(ArchiveContent& content) {
       malformed(fmt::format("configuration {} is no JSON with a sha256 digest", manifest.config.digest.text()));
     }
     image.config = *config.text;
-    for (const oci::Descriptor& layer : manifest.layers) {
-      image.layers.push_back(&content.layer(content.blob(layer.digest), layer.digest.text()));
+    if (has_layers_here(parse_image_config(image.config))) {
+      for (const oci::Descriptor& layer : manifest.layers) {
+        image.layers.push_back(&content.layer(content.blob(layer.digest), layer.digest.text()));
+      }
     }
     image.names = names_of(index->reference_names[i]);
     image.manifest = {digest, *content.blob(digest).text};
@@ -178,6 +186,9 @@ class Loading {
  private:
   void commit_layers(const ArchivedImage& archived) {
     Image image = parse_image_config(archived.config);
+    if (!has_layers_here(image)) {
+      return;
+    }
     check_layers(archived, image);
     std::string parent;
     for (size_t i = 0; i < archived.layers.size(); ++i) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "compat/windows_text.h"
 #include "database/database.h"
 #include "image/image_config.h"
 #include "support/error.h"
@@ -16,6 +17,22 @@ constexpr int kMaxIndexDepth = 3;
 
 HttpTimeouts timeouts_of(const ImageStoreOptions& options) {
   return {.connect = options.connect_timeout, .stall = options.stall_timeout};
+}
+
+/// An image for Windows, wanted with no platform named: to be run, most likely. Said where it would be, before it is brought.
+[[noreturn]] void refuse_windows(const std::string& name, const std::string& os_version) {
+  throw Error(ErrorCode::kNotSupported, compat::refuse_windows_image(name, os_version) +
+                                            "; 'docker pull --platform windows' brings what that reads, the configuration");
+}
+
+/// Throws: an index has nothing for the platform.
+[[noreturn]] void refuse_index(const oci::Index& index, const oci::Platform& wanted, const std::string& name) {
+  const oci::Descriptor* windows = wanted.os == "linux" ? oci::select_platform(index, oci::parse_platform("windows")) : nullptr;
+  if (windows != nullptr && windows->platform) {
+    refuse_windows(name, windows->platform->os_version);
+  }
+  throw Error(ErrorCode::kNotFound,
+              fmt::format("no matching manifest for {} in the manifest list entries", oci::to_string(wanted)));
 }
 
 oci::Platform platform_of(const Image& image) {
@@ -51,7 +68,12 @@ Image ImagePull::run() {
   }
   std::string config_bytes = fetch_config(manifest);
   Image config = parse_image_config(config_bytes);
-  plan_layers(manifest, config);
+  check_platform(config);
+  if (has_layers_here(config)) {
+    plan_layers(manifest, config);
+  } else {
+    progress_.status("", "The image is for Windows: its configuration is kept, its layers are left where they are");
+  }
   try {
     std::vector<storage::LayerPin> pins = fetch_layers();
     Image image;
@@ -72,7 +94,8 @@ Image ImagePull::run() {
 RegistrySession::RawManifest ImagePull::choose_manifest(const RegistrySession::RawManifest& first, oci::Manifest& manifest) {
   RegistrySession::RawManifest raw = first;
   for (int depth = 0; depth < kMaxIndexDepth; ++depth) {
-    auto document = oci::parse_manifest(raw.bytes, raw.media_type);
+    auto use = platform_.os == "linux" ? oci::LayerUse::kUnpack : oci::LayerUse::kNone;
+    auto document = oci::parse_manifest(raw.bytes, raw.media_type, use);
     if (auto* found = std::get_if<oci::Manifest>(&document)) {
       manifest = std::move(*found);
       if (manifest.config.digest.algorithm() != oci::DigestAlgorithm::kSha256) {
@@ -80,10 +103,10 @@ RegistrySession::RawManifest ImagePull::choose_manifest(const RegistrySession::R
       }
       return raw;
     }
-    const oci::Descriptor* chosen = oci::select_platform(std::get<oci::Index>(document), platform_);
+    const auto& index = std::get<oci::Index>(document);
+    const oci::Descriptor* chosen = oci::select_platform(index, platform_);
     if (chosen == nullptr) {
-      throw Error(ErrorCode::kNotFound,
-                  fmt::format("no matching manifest for {} in the manifest list entries", oci::to_string(platform_)));
+      refuse_index(index, platform_, reference_.familiar());
     }
     raw = session_.manifest(http_, chosen->digest.text());
     if (static_cast<int64_t>(raw.bytes.size()) != chosen->size) {
@@ -101,13 +124,20 @@ std::string ImagePull::fetch_config(const oci::Manifest& manifest) {
   return session_.small_blob(http_, manifest.config, oci::kMaxConfigSize);
 }
 
-void ImagePull::plan_layers(const oci::Manifest& manifest, const Image& config) {
+void ImagePull::check_platform(const Image& config) {
+  if (request_.platform.empty() && config.os == "windows") {
+    refuse_windows(reference_.familiar(), config.os_version);
+  }
+  // SECURITY: layers that were not looked at (LayerUse::kNone) end here where the image turns out to be one to unpack.
   if (!request_.platform.empty() && !oci::platform_distance(platform_, platform_of(config))) {
     throw Error(
         ErrorCode::kNotFound,
         fmt::format("image with reference {} was found but does not match the specified platform: wanted {}, actual: {}",
                     reference_.familiar(), oci::to_string(platform_), oci::to_string(platform_of(config))));
   }
+}
+
+void ImagePull::plan_layers(const oci::Manifest& manifest, const Image& config) {
   if (manifest.layers.size() != config.diff_ids.size()) {
     throw Error(ErrorCode::kDataLoss, fmt::format("image manifest has {} layers, but its configuration {}",
                                                   manifest.layers.size(), config.diff_ids.size()));

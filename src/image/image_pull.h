@@ -35,6 +35,7 @@ class ImagePull {
 
   RegistrySession::RawManifest choose_manifest(const RegistrySession::RawManifest& first, oci::Manifest& manifest);
   std::string fetch_config(const oci::Manifest& manifest);
+  void check_platform(const Image& config);
   void plan_layers(const oci::Manifest& manifest, const Image& config);
   std::vector<storage::LayerPin> fetch_layers();
   void work();

@@ -116,7 +116,7 @@ void check_layer_type(const json& entry, const Descriptor& layer) {
   }
 }
 
-Manifest read_manifest(const json& document) {
+Manifest read_manifest(const json& document, LayerUse use) {
   auto config = document.find("config");
   if (config == document.end()) {
     malformed("'config' is missing");
@@ -136,7 +136,9 @@ Manifest read_manifest(const json& document) {
   }
   for (const json& entry : layers) {
     manifest.layers.push_back(read_descriptor(entry));
-    check_layer_type(entry, manifest.layers.back());
+    if (use == LayerUse::kUnpack) {
+      check_layer_type(entry, manifest.layers.back());
+    }
   }
   return manifest;
 }
@@ -148,7 +150,7 @@ std::string_view accepted_manifest_types() {
   return types;
 }
 
-std::variant<Index, Manifest> parse_manifest(std::string_view bytes, std::string_view media_type) {
+std::variant<Index, Manifest> parse_manifest(std::string_view bytes, std::string_view media_type, LayerUse use) {
   if (bytes.size() > kMaxManifestSize) {
     throw Error(ErrorCode::kDataLoss,
                 fmt::format("image manifest of {} bytes is larger than the limit of {}", bytes.size(), kMaxManifestSize));
@@ -180,7 +182,7 @@ std::variant<Index, Manifest> parse_manifest(std::string_view bytes, std::string
   if (!document.contains("layers")) {
     malformed("neither 'manifests' nor 'layers' is there");
   }
-  return read_manifest(document);
+  return read_manifest(document, use);
 }
 
 }  // namespace bulkhead::oci

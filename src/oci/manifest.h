@@ -41,9 +41,13 @@ struct Index {
   std::vector<std::string> reference_names;  // "org.opencontainers.image.ref.name" and containerd's, by position, or ""
 };
 
+/// What the layers are wanted for: those of an image for another operating system are not fetched, so they may be of any kind.
+enum class LayerUse { kUnpack, kNone };
+
 /// `media_type` is what the registry's Content-Type or the descriptor said, "" where unknown. Throws kDataLoss (not JSON,
 /// malformed, too large, or both index and manifest: CVE-2021-41190) or kNotSupported (schema 1, artifacts, foreign layers).
-std::variant<Index, Manifest> parse_manifest(std::string_view bytes, std::string_view media_type);
+std::variant<Index, Manifest> parse_manifest(std::string_view bytes, std::string_view media_type,
+                                             LayerUse use = LayerUse::kUnpack);
 
 /// The media types of parse_manifest, as an HTTP Accept value.
 std::string_view accepted_manifest_types();

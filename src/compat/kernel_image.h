@@ -1,0 +1,16 @@
+// What a kernel's file says of itself. Pure.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace bulkhead::compat {
+
+inline constexpr size_t kMaxKernelImage = 256UL << 20;
+
+/// The release ("6.12.57") of an uncompressed kernel ("Linux version 6.12.57 (...", linux_banner in init/version.c), or of a
+/// bzImage (the boot protocol's kernel_version: Documentation/arch/x86/boot.rst). "" where the bytes are neither.
+std::string kernel_release(std::string_view image);
+
+}  // namespace bulkhead::compat

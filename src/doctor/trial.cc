@@ -1,0 +1,161 @@
+#include "doctor/trial.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdio>
+
+#include "support/error.h"
+#include "support/files.h"
+#include "support/unique_fd.h"
+
+namespace bulkhead::doctor {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr size_t kMaxOutput = 64UL << 10;
+
+struct Pipe {
+  UniqueFd reading, writing;
+};
+
+Pipe make_pipe() {
+  int ends[2] = {-1, -1};
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    throw system_error("make a pipe");
+  }
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+/// Reads to the end; false where the time was up before that.
+bool read_until(int fd, steady_clock::time_point end, std::string& text) {
+  for (;;) {
+    auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
+    pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
+    int ready = ::poll(&entry, 1, static_cast<int>(std::max<int64_t>(left, 0)));
+    if (ready < 0 && errno == EINTR) {
+      continue;
+    }
+    if (ready <= 0) {
+      return false;
+    }
+    std::array<char, 4096> piece{};
+    ssize_t size = ::read(fd, piece.data(), piece.size());
+    if (size <= 0) {
+      return true;
+    }
+    text.append(piece.data(), std::min(static_cast<size_t>(size), kMaxOutput - std::min(kMaxOutput, text.size())));
+  }
+}
+
+/// The status of waitpid(2), after a kill where the time is up.
+int collect(pid_t pid, bool in_time) {
+  if (!in_time) {
+    ::kill(pid, SIGKILL);
+  }
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+pid_t fork_child() {
+  (void)std::fflush(nullptr);  // or both would print what is buffered
+  pid_t pid = ::fork();
+  if (pid < 0) {
+    throw system_error("make a process");
+  }
+  if (pid == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  }
+  return pid;
+}
+
+[[noreturn]] void run_attempt(const std::function<void()>& attempt, int channel) {
+  std::string message;
+  try {
+    attempt();
+    ::_exit(0);
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  [[maybe_unused]] ssize_t written = ::write(channel, message.data(), message.size());
+  ::_exit(1);
+}
+
+[[noreturn]] void execute(std::vector<std::string>& command, int output) {
+  std::vector<char*> pointers;
+  std::transform(command.begin(), command.end(), std::back_inserter(pointers), [](std::string& word) { return word.data(); });
+  pointers.push_back(nullptr);
+  int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  ::dup2(null, STDIN_FILENO);
+  ::dup2(output, STDOUT_FILENO);
+  ::dup2(output, STDERR_FILENO);
+  char* environment[] = {nullptr};
+  ::execve(pointers[0], pointers.data(), environment);
+  ::_exit(127);
+}
+
+}  // namespace
+
+std::optional<std::string> try_in_child(const std::function<void()>& attempt, milliseconds limit) {
+  Pipe channel = make_pipe();
+  pid_t pid = fork_child();
+  if (pid == 0) {
+    channel.reading.reset();
+    run_attempt(attempt, channel.writing.get());
+  }
+  channel.writing.reset();
+  std::string message;
+  bool in_time = read_until(channel.reading.get(), steady_clock::now() + limit, message);
+  int status = collect(pid, in_time);
+  if (!in_time) {
+    return fmt::format("it took longer than {} ms", limit.count());
+  }
+  if (WIFSIGNALED(status)) {
+    return fmt::format("killed by signal {}", WTERMSIG(status));
+  }
+  return WEXITSTATUS(status) == 0 ? std::nullopt : std::optional(message);
+}
+
+void enter_namespaces(int flags) {
+  if (::unshare(flags) != 0) {
+    throw system_error("unshare");
+  }
+  if ((flags & CLONE_NEWNS) != 0 && ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    throw system_error("make the mounts private");
+  }
+}
+
+ProgramResult run_program(std::vector<std::string> command, milliseconds limit) {
+  Pipe channel = make_pipe();
+  pid_t pid = fork_child();
+  if (pid == 0) {
+    execute(command, channel.writing.get());
+  }
+  channel.writing.reset();
+  ProgramResult result;
+  bool in_time = read_until(channel.reading.get(), steady_clock::now() + limit, result.output);
+  int status = collect(pid, in_time);
+  result.code = in_time && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return result;
+}
+
+std::string find_program(const std::vector<std::string>& paths) {
+  auto found =
+      std::find_if(paths.begin(), paths.end(), [](const std::string& path) { return ::access(path.c_str(), X_OK) == 0; });
+  return found == paths.end() ? "" : *found;
+}
+
+}  // namespace bulkhead::doctor

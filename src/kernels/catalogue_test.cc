@@ -1,0 +1,107 @@
+#include "kernels/catalogue.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "support/error.h"
+#include "support/files.h"
+
+namespace bulkhead::kernels {
+namespace {
+
+class CatalogueTest : public testing::Test {
+ protected:
+  CatalogueTest() {
+    std::string pattern = testing::TempDir() + "kernels-XXXXXX";
+    root_ = ::mkdtemp(pattern.data());
+    write("builtin", vmlinux("6.12.57"));
+  }
+  ~CatalogueTest() override { std::filesystem::remove_all(root_); }
+
+  static std::string vmlinux(const std::string& release) {
+    std::string bytes(64, '\0');
+    bytes.replace(0, 4, "\177ELF");
+    bytes[18] = 62;
+    return bytes + "Linux version " + release + " (x)";
+  }
+  std::filesystem::path write(const std::string& name, const std::string& bytes) {
+    replace_file(root_ / name, bytes, 0644, Durability::kUnsynced);
+    return root_ / name;
+  }
+  ErrorCode code_of_add(const std::string& name, const std::filesystem::path& kernel,
+                        const std::filesystem::path& config = {}) {
+    try {
+      catalogue().add(name, kernel, config);
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::kAlreadyDone;  // nothing was thrown
+  }
+  Catalogue catalogue() const { return {root_ / "kernels", root_ / "builtin"}; }
+
+  std::filesystem::path root_;
+};
+
+TEST_F(CatalogueTest, TheBuiltInOneIsFirst) {
+  ASSERT_EQ(catalogue().list().size(), 1U);
+  EXPECT_EQ(catalogue().list()[0].release, "6.12.57");
+  catalogue().add("old", write("v", vmlinux("5.10.1")), {});
+  catalogue().add("new", write("v", vmlinux("6.18.1")), {});
+  auto list = catalogue().list();
+  ASSERT_EQ(list.size(), 3U);
+  EXPECT_EQ(list[0].name + list[1].name + list[2].name, "builtinnewold");
+}
+
+TEST_F(CatalogueTest, AddsAndRemoves) {
+  Entry added = catalogue().add("6.1-cloud", write("v", vmlinux("6.1.192")), {});
+  EXPECT_EQ(read_file(added.kernel), vmlinux("6.1.192"));
+  auto found = catalogue().find("6.1-cloud");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->release, "6.1.192");
+  EXPECT_EQ(found->digest, added.digest);
+  EXPECT_FALSE(found->config_checked);
+  EXPECT_EQ(code_of_add("6.1-cloud", root_ / "v"), ErrorCode::kConflict);
+  catalogue().remove("6.1-cloud");
+  EXPECT_FALSE(catalogue().find("6.1-cloud"));
+  EXPECT_THROW(catalogue().remove("6.1-cloud"), Error);
+  EXPECT_THROW(catalogue().remove("builtin"), Error);
+  EXPECT_TRUE(std::filesystem::is_empty(root_ / "kernels"));
+}
+
+TEST_F(CatalogueTest, RefusesWhatIsNoKernelAndLeavesNothing) {
+  for (const char* name : {"", ".", "..", "../x", "a/b", "A", "-x", ".x", "builtin", "a b", "a\n"}) {
+    EXPECT_EQ(code_of_add(name, write("v", vmlinux("6.1"))), ErrorCode::kInvalidArgument) << name;
+    EXPECT_FALSE(name != std::string("builtin") && catalogue().find(name)) << name;
+  }
+  EXPECT_EQ(code_of_add("x", write("v", "#!/bin/sh")), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of_add("x", write("v", "")), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of_add("x", write("v", "\177ELF")), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of_add("x", write("v", vmlinux("none"))), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of_add("x", root_), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of_add("x", "/dev/zero"), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of_add("x", root_ / "missing"), ErrorCode::kNotFound);
+  EXPECT_EQ(catalogue().list().size(), 1U);
+}
+
+TEST_F(CatalogueTest, AConfigurationIsChecked) {
+  auto kernel = write("v", vmlinux("6.1"));
+  auto config = write("config", "CONFIG_PVH=y\nCONFIG_EROFS_FS=m\n");
+  EXPECT_EQ(code_of_add("x", kernel, config), ErrorCode::kInvalidArgument);
+  std::string all;
+  for (const std::string& option : missing_options("")) {
+    all += option + "=y\n";
+  }
+  write("config", all);
+  EXPECT_TRUE(catalogue().add("x", kernel, config).config_checked);
+  EXPECT_EQ(missing_options("CONFIG_PVH=y").size() + 1, missing_options("").size());
+  EXPECT_EQ(missing_options("# CONFIG_PVH is not set\nXCONFIG_PVH=y\nCONFIG_PVH=yes\n").size(), missing_options("").size());
+}
+
+TEST_F(CatalogueTest, DamageIsTold) {
+  catalogue().add("x", write("v", vmlinux("6.1")), {});
+  replace_file(root_ / "kernels/x/entry.json", "{}", 0644, Durability::kUnsynced);
+  EXPECT_THROW(catalogue().find("x"), Error);
+}
+
+}  // namespace
+}  // namespace bulkhead::kernels

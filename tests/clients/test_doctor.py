@@ -1,0 +1,74 @@
+"""bulkhead doctor: says what isolation needs and whether it is here, without an engine, and leaves nothing behind."""
+import json
+import subprocess
+import time
+
+import pytest
+
+from support.engines import REPOSITORY
+
+pytestmark = pytest.mark.bulkhead_only
+
+
+@pytest.fixture
+def doctor(request):
+    binary = REPOSITORY / "build" / request.config.getoption("--preset") / "bin/bulkhead"
+
+    def run(*arguments, before=()):
+        command = [*before, str(binary), "--host", "unix:///nonexistent/engine.sock", "doctor", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+def found(doctor, subject, **options):
+    checks = json.loads(doctor("--json", **options).stdout)["Checks"]
+    return next(check for check in checks if check["Subject"] == subject)
+
+
+def test_process_isolation_works_where_these_tests_run(doctor):
+    done = doctor()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "process isolation works on this host" in done.stdout
+
+
+def test_json(doctor):
+    done = doctor("--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 0 and answer["Process"]["Works"]
+    assert {"kernel", "namespaces", "overlayfs", "cgroups", "nftables", "QEMU", "mkfs.erofs", "KVM"} <= {check["Subject"] for check in answer["Checks"]}
+    for check in answer["Checks"]:
+        assert check["Found"] and (check["Remedy"] == "" or check["Health"] != "ok"), check
+
+
+def test_the_kvm_probe_ends(doctor):
+    """A device that is there, and useless, makes it neither hang nor believe."""
+    begin = time.monotonic()
+    kvm = found(doctor, "KVM")
+    assert time.monotonic() - begin < 30  # against hanging: the probe itself gives up after a second
+    with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
+        flags = next(line for line in cpuinfo if line.startswith("flags")).split()
+    if not {"vmx", "svm"} & set(flags):
+        assert kvm["Health"] == "weak" and found(doctor, "CPU virtualization")["Health"] == "weak", kvm
+
+
+def test_what_is_missing_is_named_with_its_remedy(doctor):
+    """No nft(8), hidden by a mount in this command's own namespace."""
+    hide = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "for f in /usr/sbin/nft /sbin/nft /usr/bin/nft; do [ -e $f ] && mount --bind /dev/null $f; done; exec \"$@\"", "sh"]
+    done = doctor("--json", before=hide)
+    check = next(check for check in json.loads(done.stdout)["Checks"] if check["Subject"] == "nftables")
+    assert done.returncode == 1 and check["Health"] == "missing" and "apt install nftables" in check["Remedy"]
+
+
+def test_an_unprivileged_user_is_told_so(doctor):
+    done = doctor("--json", before=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+    root = next(check for check in json.loads(done.stdout)["Checks"] if check["Subject"] == "root")
+    assert done.returncode == 1 and root["Health"] == "missing"
+
+
+def test_nothing_is_left(doctor):
+    """In namespaces of this test's own, where nobody else makes links and mounts meanwhile."""
+    count = "{ ip -o link; cat /proc/self/mountinfo; nft list tables; ls /tmp/bulkhead-doctor* 2>&1; } | sed 's/ .*//' | sort"
+    script = f'before=$({count}); "$@" >/dev/null; test "$before" = "$({count})"'
+    done = doctor(before=["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+    assert done.returncode == 0, done.stderr
