@@ -1,0 +1,77 @@
+#include "engine/admission_request.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "engine/engine.h"
+#include "image/image.h"
+#include "support/error.h"
+
+namespace bulkhead::engine {
+namespace {
+
+bool contains(const std::vector<std::string>& list, const std::string& text) {
+  return std::find(list.begin(), list.end(), text) != list.end();
+}
+
+bool is_name_of(const oci::Reference& reference, const image::Image& image) {
+  if (!reference.digest.empty()) {
+    return contains(image.digests, reference.familiar_name() + "@" + reference.digest);
+  }
+  return contains(image.tags, reference.with_default_tag().familiar());
+}
+
+/// SECURITY: an id's beginning looks like the name of a Docker Hub image ("deadbeef"). What was found by its id goes by the
+/// names that it has.
+void name_image(policy::Request& request, const image::Image& image) {
+  if (!request.references.empty() && is_name_of(request.references.front(), image)) {
+    return;
+  }
+  request.references.clear();
+  for (const auto* names : {&image.tags, &image.digests}) {
+    for (const std::string& name : *names) {
+      request.references.push_back(oci::parse_reference(name));
+    }
+  }
+}
+
+/// SECURITY: a link in a folder that may be mounted could lead out of it. What it leads to now is asked about too; who may
+/// change the link later is who may write the folder.
+void follow_links(std::set<std::string>& paths) {
+  std::set<std::string> led_to;
+  for (const std::string& path : paths) {
+    std::error_code ignored;  // not there yet: as it was asked for
+    std::filesystem::path real = std::filesystem::weakly_canonical(path, ignored);
+    if (path.starts_with('/') && !real.empty()) {
+      led_to.insert(policy::canonical_path(real.native()));
+    }
+  }
+  paths.merge(led_to);
+}
+
+policy::Request read(const ContainerConfig& config, const HostConfig& host_config) {
+  nlohmann::json body = {{"Image", config.image}, {"Labels", config.labels}, {"HostConfig", to_json(host_config)}};
+  policy::Request request = policy::read_request(body);
+  follow_links(request.host_mounts);
+  follow_links(request.devices);
+  return request;
+}
+
+}  // namespace
+
+policy::Request admission_request(const CreateRequest& request, const image::Image& image) {
+  policy::Request asked = read(request.config, request.host_config);
+  asked.caller = request.caller;
+  asked.image_labels = image.config.labels;
+  name_image(asked, image);
+  return asked;
+}
+
+policy::Request admission_request(const Container& container) {
+  policy::Request asked = read(container.config, container.host_config);
+  asked.image_labels = asked.labels;
+  return asked;
+}
+
+}  // namespace bulkhead::engine
