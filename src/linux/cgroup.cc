@@ -250,6 +250,12 @@ UniqueFd Cgroup::open_folder() const {
   return layout.is_unified() ? open_file(layout.unified / path_, O_RDONLY | O_DIRECTORY) : UniqueFd();
 }
 
+void Cgroup::add(pid_t pid) const {
+  for (const CgroupFolder& each : folders()) {
+    write_existing(each.path / "cgroup.procs", fmt::format("{}", pid));
+  }
+}
+
 void Cgroup::freeze() const {
   bool unified = cgroup_layout().is_unified();
   std::filesystem::path path = folder("freezer");

@@ -48,6 +48,10 @@ class Cgroup {
   UniqueFd open_folder() const;
   std::vector<CgroupFolder> folders() const;
 
+  /// Moves a running process, with all its threads, into the group. On v1 the kernel may wait some milliseconds (see
+  /// docs/decisions): only for processes that can't enter by themselves.
+  void add(pid_t pid) const;
+
   void freeze() const;
   void thaw() const;
   bool frozen() const;

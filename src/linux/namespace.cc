@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cstdlib>
+#include <exception>
+#include <thread>
 #include <utility>
 
 #include "support/error.h"
@@ -46,6 +48,23 @@ UniqueFd open_namespace(const std::filesystem::path& path, uint64_t flag) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is not a namespace of the kind that is wanted", path.native()));
   }
   return fd;
+}
+
+void run_in_network(int network_namespace, const std::function<void()>& body) {
+  std::exception_ptr failure;
+  std::thread([&] {
+    try {
+      if (::setns(network_namespace, CLONE_NEWNET) != 0) {
+        throw system_error("enter a network namespace");
+      }
+      body();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
 }
 
 ScopedPidNamespace::ScopedPidNamespace(int fd) : own_(open_file("/proc/thread-self/ns/pid", O_RDONLY)) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 
 #include "support/unique_fd.h"
@@ -15,6 +16,9 @@ uint64_t namespace_flag(std::string_view type);
 /// Opens a namespace file. SECURITY: refuses what isn't a namespace of the wanted kind (ioctl_ns(2)), so that a path that was
 /// swapped can't make the caller join something else.
 UniqueFd open_namespace(const std::filesystem::path& path, uint64_t flag);
+
+/// Runs `body` in a short-lived thread inside a network namespace, and throws what it throws.
+void run_in_network(int network_namespace, const std::function<void()>& body);
 
 /// This thread makes its children in another PID namespace while this lives. Owned by the stack of the thread that forks.
 class ScopedPidNamespace {

@@ -21,8 +21,8 @@ class NetlinkBatch {
  public:
   /// Begins a request. `header` is the family's fixed part (ifinfomsg, ifaddrmsg, ...); `doing` names the object for errors.
   template <typename Header>
-  void request(uint16_t type, uint16_t flags, const Header& header, std::string doing) {
-    begin(type, flags, &header, sizeof(header), std::move(doing));
+  void request(uint16_t type, uint16_t flags, const Header& header, const std::string& doing) {
+    begin(type, flags, &header, sizeof(header), doing);
   }
   void put(uint16_t attribute, const void* bytes, size_t size);
   void put(uint16_t attribute, uint32_t value) { put(attribute, &value, sizeof(value)); }

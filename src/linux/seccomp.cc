@@ -197,14 +197,26 @@ std::vector<sock_filter> read_entry(const std::filesystem::path& path) {
   return program;
 }
 
-void write_entry(const std::filesystem::path& path, const std::vector<sock_filter>& program) {
+std::string entry_of(const std::vector<sock_filter>& program) {
   std::string bytes(reinterpret_cast<const char*>(program.data()), program.size() * sizeof(sock_filter));
   Digest digest = sha256(bytes.data(), bytes.size());
-  bytes.append(reinterpret_cast<const char*>(digest.data()), digest.size());
+  return bytes.append(reinterpret_cast<const char*>(digest.data()), digest.size());
+}
+
+std::string entry_name(const oci::Seccomp& seccomp) {
+  std::string key = key_of(seccomp);
+  std::string name = "seccomp-";
+  for (unsigned char byte : sha256(key.data(), key.size())) {
+    name += fmt::format("{:02x}", byte);
+  }
+  return name;
+}
+
+void write_entry(const std::filesystem::path& path, const std::vector<sock_filter>& program) {
   // Two walls may write the same entry at once: each its own temporary file, one of the equal results stays.
   std::filesystem::path own = path;
   own += fmt::format(".{}", ::getpid());
-  replace_file(own, bytes, 0600, Durability::kUnsynced);
+  replace_file(own, entry_of(program), 0600, Durability::kUnsynced);
   if (::rename(own.c_str(), path.c_str()) != 0) {
     throw system_error(fmt::format("rename '{}'", own.native()));
   }
@@ -239,12 +251,7 @@ SeccompFilter compile_seccomp(const oci::Seccomp& seccomp) {
 }
 
 SeccompFilter load_seccomp(const oci::Seccomp& seccomp, const std::filesystem::path& cache_folder) {
-  std::string key = key_of(seccomp);
-  std::string name = "seccomp-";
-  for (unsigned char byte : sha256(key.data(), key.size())) {
-    name += fmt::format("{:02x}", byte);
-  }
-  std::filesystem::path path = cache_folder / name;
+  std::filesystem::path path = cache_folder / entry_name(seccomp);
   if (std::vector<sock_filter> program = read_entry(path); !program.empty()) {
     return {std::move(program), flags_of(seccomp.flags)};
   }
@@ -252,6 +259,10 @@ SeccompFilter load_seccomp(const oci::Seccomp& seccomp, const std::filesystem::p
   make_folders(cache_folder, 0700);
   write_entry(path, filter.program);
   return filter;
+}
+
+SeccompEntry seccomp_entry(const oci::Seccomp& seccomp, const std::filesystem::path& cache_folder) {
+  return {.name = entry_name(seccomp), .content = entry_of(load_seccomp(seccomp, cache_folder).program)};
 }
 
 }  // namespace bulkhead::linux

@@ -14,6 +14,8 @@ User read_user(const JsonReader& reader) {
   reader.require("gid", user.gid);
   reader.read("umask", user.umask);
   reader.read("additionalGids", user.additional_gids);
+  reader.read("username", user.username);
+  reader.read("additionalGroups", user.additional_groups);
   return user;
 }
 
@@ -85,6 +87,8 @@ nlohmann::json write_process(const Process& process) {
   Json user = {{"uid", process.user.uid}, {"gid", process.user.gid}};
   put_if_set(user, "umask", process.user.umask);
   put_unless_empty(user, "additionalGids", process.user.additional_gids);
+  put_unless_empty(user, "username", process.user.username);
+  put_unless_empty(user, "additionalGroups", process.user.additional_groups);
   json["user"] = std::move(user);
   if (const auto& capabilities = process.capabilities) {
     json["capabilities"] = {{"bounding", capabilities->bounding},

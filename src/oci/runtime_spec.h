@@ -32,6 +32,11 @@ struct User {
   gid_t gid = 0;
   std::optional<mode_t> umask;
   std::vector<gid_t> additional_gids;
+  // In place of the ids, where only the container's own kernel can read its root: "name|uid[:group|gid]" and names of groups,
+  // looked up inside (user_lookup.h), with the home folder for an environment that has none. `username` is the specification's
+  // own word (there for Windows); `additionalGroups` is ours.
+  std::string username;
+  std::vector<std::string> additional_groups;
 };
 
 struct ConsoleSize {

@@ -129,6 +129,9 @@ void plan_process(Plan& plan, const oci::Process& process, const oci::Linux& sec
   out.environment.push_back(nullptr);
   plan_command(plan, process);
   out.cwd = plan.texts.keep(process.cwd.empty() ? "/" : process.cwd);
+  if (!process.user.username.empty() || !process.user.additional_groups.empty()) {
+    throw Error(ErrorCode::kNotSupported, "'process.user.username': a process on this kernel is given by its ids");
+  }
   out.uid = process.user.uid;
   out.gid = process.user.gid;
   out.groups = process.user.additional_gids;

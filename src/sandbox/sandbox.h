@@ -27,6 +27,17 @@ struct Capabilities {
   bool host_ipc = false;
   bool join_namespaces = false;  // another container's namespaces
   bool host_devices = false;
+  // The wall brings a kernel: it is given its root as one erofs and one ext4 disk, which the host never mounts; names of users
+  // are looked up inside; capabilities and devices are those of that kernel.
+  bool own_kernel = false;
+};
+
+/// How this kind of wall would be made here and now, for `info` and `doctor`.
+struct Availability {
+  bool available = false;
+  std::string reason;       // why not, and what would mend it
+  std::string accelerator;  // "kvm" or "tcg"; "" where the wall isn't a machine
+  std::string accelerator_reason;
 };
 
 /// The shim's ends stay with the shim: these are the container's ends, closed by the sandbox once handed over.
@@ -37,7 +48,7 @@ struct ProcessIo {
 
 /// A process created inside the wall (the container's init, or an exec).
 struct StartedProcess {
-  pid_t pid = 0;     // as seen from the host; 0 where the host has no such process
+  pid_t pid = 0;     // on the host; of an init in a machine the machine's; 0 where the host has no such process
   UniqueFd console;  // the master side where process.terminal, else invalid. Read and write it; resize by `Sandbox::resize`
   int exit_descriptor = -1;  // owned by the sandbox; polls readable (POLLIN) once the process has ended: then call `reap`
 };
@@ -54,6 +65,16 @@ struct Statistics {
   uint64_t cpu_usage = 0, cpu_user = 0, cpu_system = 0;                                         // nanoseconds
   uint64_t throttled_periods = 0, throttled_time = 0;
   uint64_t pids_current = 0, pids_limit = 0;
+};
+
+/// A process of a container whose processes the host doesn't see.
+struct ProcessEntry {
+  pid_t pid = 0, parent = 0;  // as the wall's own kernel numbers them
+  uid_t user = 0;
+  TimePoint started{};
+  uint64_t processor_time = 0;  // milliseconds
+  std::string terminal;         // "pts/0", or "" for none
+  std::string command;          // arguments joined by blanks
 };
 
 /// A root filesystem or other mount that a caller of the shim passes (containerd's types.Mount).
@@ -98,6 +119,8 @@ class Sandbox {
   virtual Statistics statistics() = 0;
   /// Process ids as seen from the host, of everything inside; empty where the host has none.
   virtual std::vector<pid_t> processes() = 0;
+  /// The same where the host has none; else empty.
+  virtual std::vector<ProcessEntry> inner_processes() { return {}; }
   /// Kills what is left and removes everything that this wall made on the host (cgroups, devices, state). Safe to call twice.
   virtual void destroy() = 0;
 };
@@ -109,6 +132,8 @@ class Isolation {
   virtual Capabilities capabilities() const = 0;
   /// Throws kNotSupported saying why this kind of wall can't be made on this host now, and what would mend it.
   virtual void probe() = 0;
+  /// What `probe` finds, as data. May take a second where a machine has to be tried out.
+  virtual Availability availability();
   /// Builds the wall and creates the init inside it. On failure nothing is left behind.
   virtual std::unique_ptr<Sandbox> create(SandboxSpec spec) = 0;
   /// Removes what a sandbox of this id left on the host after its shim died without `destroy`. Idempotent.

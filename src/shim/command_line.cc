@@ -33,8 +33,9 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::string_view argument = arguments[i];
     if (!argument.starts_with('-')) {
-      if (!line.action.empty() || (argument != "start" && argument != "delete")) {
-        throw Error(ErrorCode::kInvalidArgument, fmt::format("unknown action '{}': it is 'start' or 'delete'", argument));
+      if (!line.action.empty() || (argument != "start" && argument != "delete" && argument != "isolations")) {
+        throw Error(ErrorCode::kInvalidArgument,
+                    fmt::format("unknown action '{}': it is 'start', 'delete' or 'isolations'", argument));
       }
       line.action = argument;
       continue;
@@ -62,7 +63,9 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
     if (line.action.empty()) {
       throw Error(ErrorCode::kInvalidArgument, "an action is needed: 'start' or 'delete'");
     }
-    check_id(line.id);
+    if (line.action != "isolations") {
+      check_id(line.id);
+    }
   }
   return line;
 }

@@ -8,7 +8,7 @@
 namespace bulkhead::shim {
 
 struct CommandLine {
-  std::string action;  // "start", "delete", or "" with `version`
+  std::string action;  // "start", "delete", "isolations" (prints what each can do here), or "" with `version`
   bool version = false;
   bool debug = false;
   std::string id;

@@ -165,7 +165,7 @@ int remove(const CommandLine& line, const IsolationRegistry& isolations) {
   std::filesystem::path state_folder = line.bundle / task::kStateFolder;
   try {
     oci::Spec spec = oci::parse_spec(read_file(line.bundle / "config.json"));
-    isolations.make(spec)->clean_up(line.id, spec, state_folder);
+    isolations.make(spec, line.cache_folder)->clean_up(line.id, spec, state_folder);
   } catch (const Error& error) {
     // A config.json that isn't there or is refused was refused by Create too: nothing was made of it.
     if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kInvalidArgument &&
@@ -199,6 +199,10 @@ int run_command(int argc, char** argv, const IsolationRegistry& isolations) {
     CommandLine line = complete(parse_command_line(std::vector<std::string>(argv + 1, argv + argc)));
     if (line.version) {
       return print_version();
+    }
+    if (line.action == "isolations") {
+      write_all(STDOUT_FILENO, isolations.describe(line.cache_folder) + "\n");
+      return 0;
     }
     return line.action == "start" ? start(line, isolations) : remove(line, isolations);
   } catch (const std::exception& error) {

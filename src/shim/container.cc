@@ -56,7 +56,7 @@ std::unique_ptr<sandbox::Sandbox> Container::make_sandbox(const task::CreateRequ
   if (spec.spec.process.terminal != request.stdio.terminal) {
     throw Error(ErrorCode::kInvalidArgument, "process.terminal of config.json and the request's terminal differ");
   }
-  isolation_ = isolations_.make(spec.spec);
+  isolation_ = isolations_.make(spec.spec, cache_folder_);
   check_capabilities(spec.spec, isolation_->capabilities());
   isolation_->probe();
   for (const task::Mount& mount : request.rootfs) {
@@ -337,7 +337,22 @@ void Container::resume() {
 
 void Container::update(const std::string& resources_json) { live().update(oci::parse_resources(resources_json)); }
 
-std::vector<pid_t> Container::pids() { return live().processes(); }
+std::vector<task::ProcessInfo> Container::processes() {
+  std::vector<task::ProcessInfo> found;
+  for (pid_t pid : live().processes()) {
+    found.push_back({.pid = pid, .inner = std::nullopt});
+  }
+  for (sandbox::ProcessEntry& entry : live().inner_processes()) {
+    found.push_back({.pid = entry.pid,
+                     .inner = task::InnerProcess{.parent = entry.parent,
+                                                 .user = entry.user,
+                                                 .started = entry.started,
+                                                 .processor_time = entry.processor_time,
+                                                 .terminal = std::move(entry.terminal),
+                                                 .command = std::move(entry.command)}});
+  }
+  return found;
+}
 
 sandbox::Statistics Container::statistics() { return live().statistics(); }
 

@@ -58,7 +58,7 @@ class Container {
   void pause();
   void resume();
   void update(const std::string& resources_json);
-  std::vector<pid_t> pids();
+  std::vector<task::ProcessInfo> processes();
   sandbox::Statistics statistics();
   Removed remove(const std::string& exec_id);
   void attach(const std::string& exec_id, UniqueFd socket, const task::AttachHeader& header);

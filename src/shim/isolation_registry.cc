@@ -3,21 +3,35 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "support/error.h"
 
 namespace bulkhead::shim {
 
-std::unique_ptr<sandbox::Isolation> IsolationRegistry::make(const oci::Spec& spec) const {
+std::unique_ptr<sandbox::Isolation> IsolationRegistry::make(const oci::Spec& spec,
+                                                            const std::filesystem::path& cache_folder) const {
   auto annotation = spec.annotations.find(kIsolationAnnotation);
   std::string name = annotation == spec.annotations.end() ? "process" : annotation->second;
   if (auto factory = factories_.find(name); factory != factories_.end()) {
-    return factory->second();
-  }
-  if (name == "hyperv" || name == "process") {
-    throw Error(ErrorCode::kNotSupported, fmt::format("{} isolation is not available yet", name));
+    return factory->second(cache_folder);
   }
   throw Error(ErrorCode::kInvalidArgument, fmt::format("isolation '{}' is unknown: it is 'process' or 'hyperv'", name));
+}
+
+std::string IsolationRegistry::describe(const std::filesystem::path& cache_folder) const {
+  nlohmann::json kinds = nlohmann::json::object();
+  for (const auto& [name, factory] : factories_) {
+    auto isolation = factory(cache_folder);
+    sandbox::Capabilities can = isolation->capabilities();
+    sandbox::Availability found = isolation->availability();
+    kinds[name] = {{"host_network", can.host_network}, {"host_pid", can.host_pid},
+                   {"host_ipc", can.host_ipc},         {"join_namespaces", can.join_namespaces},
+                   {"host_devices", can.host_devices}, {"own_kernel", can.own_kernel},
+                   {"available", found.available},     {"reason", found.reason},
+                   {"accelerator", found.accelerator}, {"accelerator_reason", found.accelerator_reason}};
+  }
+  return kinds.dump();
 }
 
 void check_capabilities(const oci::Spec& spec, const sandbox::Capabilities& capabilities) {

@@ -2,6 +2,7 @@
 // `org.bulkhead.isolation` ("process" where absent). Filled by main().
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,11 +17,14 @@ inline constexpr const char* kIsolationAnnotation = "org.bulkhead.isolation";
 
 class IsolationRegistry {
  public:
-  using Factory = std::function<std::unique_ptr<sandbox::Isolation>()>;
+  /// `cache_folder`: what all walls of one instance share, and where their settings are.
+  using Factory = std::function<std::unique_ptr<sandbox::Isolation>(const std::filesystem::path& cache_folder)>;
 
   void add(std::string name, Factory factory) { factories_[std::move(name)] = std::move(factory); }
-  /// kNotSupported for a kind that isn't there yet, kInvalidArgument for one that doesn't exist.
-  std::unique_ptr<sandbox::Isolation> make(const oci::Spec& spec) const;
+  /// kInvalidArgument for a kind that doesn't exist.
+  std::unique_ptr<sandbox::Isolation> make(const oci::Spec& spec, const std::filesystem::path& cache_folder) const;
+  /// A JSON object: for each kind by its name what it can and whether it can be made here (task::IsolationDescription).
+  std::string describe(const std::filesystem::path& cache_folder) const;
 
  private:
   std::map<std::string, Factory> factories_;

@@ -7,6 +7,7 @@
 
 #include "google/protobuf/empty.pb.h"
 #include "support/error.h"
+#include "task/inner_process.h"
 #include "task/protocol.h"
 #include "task/task.pb.h"
 
@@ -151,8 +152,13 @@ void TaskService::remove(const std::string& payload, ttrpc::Responder& responder
 void TaskService::pids(const std::string& payload, ttrpc::Responder& responder) {
   parse<wire::PidsRequest>(payload);
   wire::PidsResponse response;
-  for (pid_t pid : container_.pids()) {
-    response.add_processes()->set_pid(static_cast<uint32_t>(pid));
+  for (const task::ProcessInfo& process : container_.processes()) {
+    auto& entry = *response.add_processes();
+    entry.set_pid(static_cast<uint32_t>(process.pid));
+    if (process.inner) {
+      entry.mutable_info()->set_type_url(task::kInnerProcessType);
+      entry.mutable_info()->set_value(task::to_json(*process.inner));
+    }
   }
   responder.succeed(response);
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 
+#include "storage/disks.h"
 #include "storage/layer_store.h"
 #include "storage/remove_tree.h"
 #include "storage/trash.h"
@@ -22,6 +23,7 @@ namespace fs = std::filesystem;
 
 // mount(2) copies one page of options, its last byte a NUL; some room for options that the runner may add.
 constexpr size_t kMaxMountData = 4096 - 64;
+constexpr const char* kScratchDisk = "scratch.ext4";
 
 std::string missing(const std::string& id) { return fmt::format("snapshot {} does not exist", id); }
 
@@ -73,7 +75,7 @@ fs::path SnapshotStore::folder(const std::string& id) const {
   return root_ / id;
 }
 
-void SnapshotStore::create(const std::string& id, const std::vector<std::string>& chain_ids) {
+fs::path SnapshotStore::make_folder_of(const std::string& id, const std::vector<std::string>& chain_ids) {
   // overlayfs wants the topmost first, and at least one.
   std::string lower;
   for (auto chain = chain_ids.rbegin(); chain != chain_ids.rend(); ++chain) {
@@ -86,17 +88,62 @@ void SnapshotStore::create(const std::string& id, const std::vector<std::string>
     }
     throw system_error(fmt::format("create folder '{}'", path.native()));
   }
+  // A link's text is written in one step, with the folder's own journal entry: no file to write, close and sync.
+  if (::symlink(lower.empty() ? "0" : lower.c_str(), (path / "lower").c_str()) != 0) {
+    Error error = system_error(fmt::format("create link '{}'", (path / "lower").native()));
+    trash_->discard(path);
+    throw error;
+  }
+  return path;
+}
+
+void SnapshotStore::create(const std::string& id, const std::vector<std::string>& chain_ids) {
+  fs::path path = make_folder_of(id, chain_ids);
   try {
     make_folder(path / "upper", 0755);
     make_folder(path / "work", 0700);
-    // A link's text is written in one step, with the folder's own journal entry: no file to write, close and sync.
-    if (::symlink(lower.empty() ? "0" : lower.c_str(), (path / "lower").c_str()) != 0) {
-      throw system_error(fmt::format("create link '{}'", (path / "lower").native()));
-    }
   } catch (...) {
     trash_->discard(path);
     throw;
   }
+}
+
+void SnapshotStore::create_disks(const std::string& id, const std::vector<std::string>& chain_ids, int64_t size) {
+  fs::path path = make_folder_of(id, chain_ids);
+  try {
+    need_image_disk(lower_names(id));
+    make_scratch_disk(path / kScratchDisk, size, root_.parent_path() / "blank.ext4");
+  } catch (...) {
+    trash_->discard(path);
+    throw;
+  }
+}
+
+fs::path SnapshotStore::image_disk(const std::vector<std::string>& lower) const {
+  fs::path topmost = layers_.link_folder() / lower.front();
+  std::error_code failed;
+  fs::path layer = fs::canonical(topmost, failed);  // "<root>/layers/<hex>/diff"; "<root>/l/0" for an image without layers
+  if (failed) {
+    throw Error(ErrorCode::kNotFound, fmt::format("the layer '{}' is gone", topmost.native()));
+  }
+  return lower.front() == "0" ? root_.parent_path() / "empty.erofs" : layer.parent_path() / "image.erofs";
+}
+
+void SnapshotStore::need_image_disk(const std::vector<std::string>& lower) {
+  std::lock_guard lock(image_disks_);
+  fs::path disk = image_disk(lower);
+  if (::access(disk.c_str(), F_OK) == 0) {
+    return;
+  }
+  std::vector<fs::path> layers;
+  std::transform(lower.begin(), lower.end(), std::back_inserter(layers),
+                 [&](const std::string& name) { return layers_.link_folder() / name; });
+  if (lower.front() != "0") {
+    layers.push_back(layers_.link_folder() / "0");  // overlayfs wants two where none can be written
+  }
+  fs::path work = disk.parent_path() / "joined";
+  make_folders(work, 0700);
+  make_image_disk(disk, layers, work);
 }
 
 std::vector<std::string> SnapshotStore::lower_names(const std::string& id) const {
@@ -117,8 +164,12 @@ std::vector<std::string> SnapshotStore::lower_names(const std::string& id) const
 }
 
 std::vector<MountInstruction> SnapshotStore::mounts(const std::string& id, Lifetime lifetime) {
+  std::vector<std::string> names = lower_names(id);
+  if (fs::path scratch = folder(id) / kScratchDisk; ::access(scratch.c_str(), F_OK) == 0) {
+    return {{.type = "erofs", .source = image_disk(names), .options = {}}, {.type = "ext4", .source = scratch, .options = {}}};
+  }
   std::string lower = "lowerdir=";
-  for (const std::string& name : lower_names(id)) {
+  for (const std::string& name : names) {
     lower += (lower.ends_with('=') ? "" : ":") + (layers_.link_folder() / name).native();
   }
   fs::path path = folder(id);
@@ -158,6 +209,9 @@ std::vector<std::string> SnapshotStore::list() {
 }
 
 int64_t SnapshotStore::writable_size(const std::string& id) {
+  if (fs::path scratch = folder(id) / kScratchDisk; ::access(scratch.c_str(), F_OK) == 0) {
+    return allocated_size(scratch);
+  }
   fs::path upper = folder(id) / "upper";
   if (::access(upper.c_str(), F_OK) != 0) {
     throw Error(ErrorCode::kNotFound, missing(id));
@@ -174,8 +228,12 @@ SnapshotStore::Folders SnapshotStore::folders(const std::string& id) {
     fs::path full = ignored ? link : (layers_.link_folder() / target).lexically_normal();
     result.lower += (result.lower.empty() ? "" : ":") + full.native();
   }
-  result.upper = (folder(id) / "upper").native();
-  result.work = (folder(id) / "work").native();
+  if (fs::path upper = folder(id) / "upper"; ::access(upper.c_str(), F_OK) == 0) {
+    result.upper = upper.native();
+    result.work = (folder(id) / "work").native();
+  } else {
+    result.disk = (folder(id) / kScratchDisk).native();
+  }
   return result;
 }
 

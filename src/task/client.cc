@@ -1,6 +1,7 @@
 #include "task/client.h"
 
 #include "google/protobuf/empty.pb.h"
+#include "task/inner_process.h"
 #include "task/protocol.h"
 #include "task/task.pb.h"
 #include "ttrpc/client.h"
@@ -139,13 +140,17 @@ void Client::update(const std::string& id, const std::string& resources_json) {
   connection_->call("Update", message);
 }
 
-std::vector<pid_t> Client::pids(const std::string& id) {
+std::vector<ProcessInfo> Client::processes(const std::string& id) {
   auto response = connection_->call<wire::PidsResponse>("Pids", request_for<wire::PidsRequest>(id));
-  std::vector<pid_t> pids;
-  for (const auto& process : response.processes()) {
-    pids.push_back(static_cast<pid_t>(process.pid()));
+  std::vector<ProcessInfo> processes;
+  for (const auto& each : response.processes()) {
+    ProcessInfo& process = processes.emplace_back();
+    process.pid = static_cast<pid_t>(each.pid());
+    if (each.has_info()) {
+      process.inner = parse_inner_process(each.info().value());
+    }
   }
-  return pids;
+  return processes;
 }
 
 std::string Client::statistics_json(const std::string& id) {

@@ -9,7 +9,9 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +59,21 @@ struct ExitDetails {
   std::string error;
 };
 
+/// What only the wall itself knows of a process that the host doesn't see.
+struct InnerProcess {
+  pid_t parent = 0;
+  uid_t user = 0;
+  TimePoint started{};
+  uint64_t processor_time = 0;  // milliseconds
+  std::string terminal;         // "pts/0", or "" for none
+  std::string command;
+};
+
+struct ProcessInfo {
+  pid_t pid = 0;  // on the host, or with `inner` on the wall's own kernel
+  std::optional<InnerProcess> inner;
+};
+
 class Client {
  public:
   static constexpr std::chrono::milliseconds kTimeout{60'000};
@@ -82,7 +99,7 @@ class Client {
   void pause(const std::string& id);
   void resume(const std::string& id);
   void update(const std::string& id, const std::string& resources_json);
-  std::vector<pid_t> pids(const std::string& id);
+  std::vector<ProcessInfo> processes(const std::string& id);
   /// A JSON object with the fields of sandbox::Statistics, by their names there.
   std::string statistics_json(const std::string& id);
   /// Removes an ended exec, or the ended container with its wall. Then `shutdown` ends the shim.
@@ -107,6 +124,19 @@ struct StartShimRequest {
 std::filesystem::path start_shim(const StartShimRequest& request);
 /// After a shim died: runs `binary ... delete`, which kills what is left of the container and removes its wall.
 void delete_shim(const StartShimRequest& request);
+
+/// What one kind of isolation can do, and whether it can be made on this host now.
+struct IsolationDescription {
+  bool host_network = false, host_pid = false, host_ipc = false, join_namespaces = false, host_devices = false;
+  // Create takes an erofs and an ext4 disk as rootfs; users are looked up inside; capabilities and devices are that kernel's.
+  bool own_kernel = false;
+  bool available = false;
+  std::string reason;                           // why it is not available, and what would mend it
+  std::string accelerator, accelerator_reason;  // "kvm" or "tcg" for walls that are machines
+};
+/// Runs `binary isolations`: every kind that it has, by name. May take a second (machines are tried out).
+std::map<std::string, IsolationDescription> describe_isolations(const std::filesystem::path& binary,
+                                                                const std::filesystem::path& cache_folder);
 ExitDetails read_exit_details(const std::filesystem::path& bundle);
 
 /// Connects to <bundle>/attach.sock and asks for a process's streams; returns once the shim has agreed, so that nothing written

@@ -144,7 +144,7 @@ TEST_F(ShimTest, SignalsPausesUpdatesAndCounts) {
   prepare("trap 'echo got it; exit 7' USR1; while :; do sleep 0.05; done");
   create();
   start();
-  EXPECT_FALSE(client_->pids(id_).empty());
+  EXPECT_FALSE(client_->processes(id_).empty());
   client_->pause(id_);
   EXPECT_EQ(client_->state(id_, "").status, task::Status::kPaused);
   EXPECT_EQ(code_thrown_by([&] { client_->pause(id_); }), ErrorCode::kConflict);

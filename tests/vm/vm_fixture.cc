@@ -168,7 +168,7 @@ void VmTest::SetUp() {
 void VmTest::TearDown() { std::filesystem::remove_all(folder_); }
 
 void VmTest::make_scratch() {
-  must(fmt::format("rm -f {0} && truncate -s 10G {0} && mkfs.ext4 -q -F -E lazy_itable_init=1,nodiscard -m 0 {0}",
+  must(fmt::format("rm -f {0} && truncate -s 64G {0} && mkfs.ext4 -q -F -E lazy_itable_init=1,nodiscard -m 0 {0} 10G",
                    scratch_.native()));
 }
 

@@ -9,8 +9,11 @@
 #include <utility>
 
 #include "agent/guest/guest_system.h"
+#include "agent/guest/process_table.h"
+#include "agent/guest/user_names.h"
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
+#include "linux/device_nodes.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -77,6 +80,7 @@ void Agent::handle(const std::string& method, const std::string& payload, const 
       {"Exec", &Agent::exec},           {"Wait", &Agent::wait},       {"Read", &Agent::read},
       {"Write", &Agent::write},         {"Signal", &Agent::signal},   {"Resize", &Agent::resize},
       {"Update", &Agent::update},       {"Release", &Agent::release}, {"Statistics", &Agent::statistics},
+      {"Processes", &Agent::processes},
   };
   if (method == "Ping") {
     reply.succeed();
@@ -133,6 +137,14 @@ sandbox::ProcessIo make_streams(EventLoop& loop, const wire::Streams& streams, P
   return io;
 }
 
+/// --privileged: every device of this kernel.
+void give_devices(oci::Spec& spec) {
+  auto wanted = spec.annotations.find("org.bulkhead.devices");
+  if (wanted != spec.annotations.end() && wanted->second == "all") {
+    spec.linux_.devices = linux::devices_under("/dev", "/dev");
+  }
+}
+
 }  // namespace
 
 void Agent::create(const std::string& payload, const Reply& reply) {
@@ -147,6 +159,10 @@ void Agent::create(const std::string& payload, const Reply& reply) {
   for (const char* folder : {kBundle, kCache, kState}) {
     make_folders(folder, 0700);
   }
+  if (request.has_seccomp_filter()) {
+    replace_file(std::filesystem::path(kCache) / request.seccomp_filter().name(), request.seccomp_filter().content(), 0600,
+                 Durability::kUnsynced);
+  }
   sandbox::SandboxSpec spec{.id = request.id(),
                             .bundle = kBundle,
                             .spec = oci::parse_spec(request.spec()),
@@ -156,6 +172,8 @@ void Agent::create(const std::string& payload, const Reply& reply) {
                             .cache_folder = kCache};
   disks_.emplace(std::filesystem::path(kBundle) / "rootfs");
   try {
+    resolve_user(spec.spec.process, disks_->root());
+    give_devices(spec.spec);
     Process process;
     if (!spec.spec.process.terminal) {
       spec.io = make_streams(loop_, request.streams(), process);
@@ -188,6 +206,8 @@ void Agent::start(const std::string& /*payload*/, const Reply& reply) {
 void Agent::exec(const std::string& payload, const Reply& reply) {
   auto request = parse<wire::ExecRequest>(payload);
   oci::Process wanted = oci::parse_process(request.process());
+  live();
+  resolve_user(wanted, disks_->root());
   Process process;
   sandbox::ProcessIo io;
   if (!wanted.terminal) {
@@ -294,6 +314,16 @@ void Agent::statistics(const std::string& /*payload*/, const Reply& reply) {
   response.set_throttled_time(counted.throttled_time);
   response.set_pids_current(counted.pids_current);
   response.set_pids_limit(counted.pids_limit);
+  reply.succeed(response);
+}
+
+void Agent::processes(const std::string& /*payload*/, const Reply& reply) {
+  wire::ProcessesResponse response;
+  for (pid_t pid : live().processes()) {
+    if (response.processes_size() < static_cast<int>(kMaxProcesses)) {
+      describe_process(pid, response);
+    }
+  }
   reply.succeed(response);
 }
 

@@ -45,6 +45,7 @@ class Agent {
   void signal(const std::string& payload, const Reply& reply);
   void resize(const std::string& payload, const Reply& reply);
   void update(const std::string& payload, const Reply& reply);
+  void processes(const std::string& payload, const Reply& reply);
   void statistics(const std::string& payload, const Reply& reply);
   void release(const std::string& payload, const Reply& reply);
 

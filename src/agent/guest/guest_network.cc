@@ -1,8 +1,11 @@
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 #include <array>
 #include <cstdio>
@@ -10,8 +13,10 @@
 
 #include "agent/guest/guest_system.h"
 #include "agent/protocol/agent.pb.h"
+#include "agent/protocol/protocol.h"
 #include "linux/netlink.h"
 #include "support/error.h"
+#include "support/files.h"
 
 namespace bulkhead::agent {
 namespace {
@@ -77,19 +82,60 @@ void set_up(NetlinkBatch& batch, int link) {
   batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link, .ifi_flags = IFF_UP, .ifi_change = IFF_UP}, "set a link up");
 }
 
-}  // namespace
+/// The agent in the container's network namespace, for the scope's time. Its one thread does nothing else meanwhile.
+class InsideNetwork {
+ public:
+  explicit InsideNetwork(const char* path) : own_(open_file("/proc/self/ns/net", O_RDONLY)) {
+    if (::setns(open_file(path, O_RDONLY).get(), CLONE_NEWNET) != 0) {
+      throw system_error("enter the container's network");
+    }
+  }
+  ~InsideNetwork() { ::setns(own_.get(), CLONE_NEWNET); }
+  InsideNetwork(const InsideNetwork&) = delete;
+  InsideNetwork& operator=(const InsideNetwork&) = delete;
 
-void configure_network(const wire::Network& network) {
+ private:
+  UniqueFd own_;
+};
+
+void move_interface(const UniqueFd& target) {
   int link = static_cast<int>(::if_nametoindex(kInterface));
   if (link == 0) {
     throw system_error("find eth0 in the guest");
   }
   NetlinkBatch batch;
+  batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link}, "give eth0 to the container");
+  batch.put(IFLA_NET_NS_FD, static_cast<uint32_t>(target.get()));
+  linux::NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
+}
+
+}  // namespace
+
+void make_network() {
+  // Otherwise each namespace begins with a fallback device of every kind of tunnel (networking/ip-sysctl, Linux 4.17).
+  write_existing("/proc/sys/net/core/fb_tunnels_only_for_init_net", "1");
+  UniqueFd own = open_file("/proc/self/ns/net", O_RDONLY);
+  UniqueFd place = open_file(kNetwork, O_RDONLY | O_CREAT, 0400);
+  if (::unshare(CLONE_NEWNET) != 0 || ::mount("/proc/self/ns/net", kNetwork, nullptr, MS_BIND, nullptr) != 0) {
+    throw system_error("make the container's network");
+  }
+  NetlinkBatch batch;
+  set_up(batch, kLoopback);
+  linux::NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
+  if (::setns(own.get(), CLONE_NEWNET) != 0) {
+    throw system_error("leave the container's network");
+  }
+}
+
+void configure_network(const wire::Network& network) {
+  move_interface(open_file(kNetwork, O_RDONLY));
+  InsideNetwork inside(kNetwork);
+  int link = static_cast<int>(::if_nametoindex(kInterface));
+  NetlinkBatch batch;
   auto mac = parse_mac(network.mac_address());
   batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link}, "set the MAC address of eth0");
   batch.put(IFLA_ADDRESS, mac.data(), mac.size());
   batch.put(IFLA_MTU, network.mtu());
-  set_up(batch, kLoopback);
   set_up(batch, link);
   for (const wire::Address& address : network.addresses()) {
     add_address(batch, link, address);

@@ -17,7 +17,9 @@ UniqueFd open_host_port();
 
 /// Makes this guest another one than its siblings from the same template: random generator, clock, names, network.
 void configure_guest(const wire::ConfigureRequest& request);
-/// Gives eth0 the container's MAC address, addresses and routes, and sets it and the loopback up.
+/// Makes the container's network namespace (kNetwork), with a loopback. The agent's own has what this kernel makes by itself.
+void make_network();
+/// Moves eth0 there, with MAC address, addresses and routes, and sets it up.
 void configure_network(const wire::Network& network);
 
 /// Mounts the host's shared folders on kSharesFolder.

@@ -3,17 +3,36 @@
 #include <unistd.h>
 
 #include <exception>
+#include <string_view>
 
 #include "agent/guest/agent.h"
 #include "agent/guest/guest_system.h"
+#include "agent/protocol/protocol.h"
 #include "support/log.h"
 
-int main() {
+namespace {
+
+/// What warms a guest up: a program that is loaded, writes, reads and ends, as those of containers do.
+int run_as_any_program() {
+  constexpr std::string_view kText = "warm\n";
+  [[maybe_unused]] auto written = ::write(STDOUT_FILENO, kText.data(), kText.size());
+  char byte = 0;
+  while (::read(STDIN_FILENO, &byte, 1) > 0) {
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == bulkhead::agent::kWarmUpArgument) {
+    return run_as_any_program();
+  }
   if (::getpid() != 1) {
     bulkhead::log::error("bulkhead-agent is the init of a VM and does nothing else");
     return 1;
   }
-  ::signal(SIGPIPE, SIG_IGN);  // the runner gives its children the default again
+  (void)::signal(SIGPIPE, SIG_IGN);  // the runner gives its children the default again
   try {
     bulkhead::agent::prepare_guest();
     bulkhead::agent::EventLoop loop;

@@ -37,7 +37,7 @@ void make_upper() {
 
 }  // namespace
 
-RootDisks::RootDisks(const std::filesystem::path& target) {
+RootDisks::RootDisks(const std::filesystem::path& target) : root_(target) {
   try {
     mount(kImageDisk, kLower, "erofs", MS_RDONLY, nullptr);
     mount(kScratchDisk, kScratch, "ext4", MS_NOATIME, "discard");

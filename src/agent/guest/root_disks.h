@@ -15,12 +15,15 @@ class RootDisks {
   RootDisks(const RootDisks&) = delete;
   RootDisks& operator=(const RootDisks&) = delete;
 
+  /// The container's root, as its upper and lower parts are joined.
+  const std::filesystem::path& root() const { return root_; }
   /// Throws where something still uses them; what was written is on the disk afterwards.
   void unmount();
 
  private:
   void mount(const std::filesystem::path& source, const std::filesystem::path& target, const char* type, unsigned long flags,
              const char* options);
+  std::filesystem::path root_;
   std::vector<std::filesystem::path> mounted_;
 };
 

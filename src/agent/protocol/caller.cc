@@ -84,6 +84,15 @@ void Caller::on_frame(const ttrpc::Frame& frame) {
   waiting.mapped()(std::move(answer));
 }
 
+UniqueFd Caller::release() {
+  if (!waiting_.empty()) {
+    throw Error(ErrorCode::kConflict, "the agent owes an answer");
+  }
+  UniqueFd stream = channel_.release();
+  lost_ = Error(ErrorCode::kUnavailable, "the agent's channel was given away");
+  return stream;
+}
+
 void Caller::close(const Error& error) {
   if (lost_) {
     return;

@@ -35,6 +35,8 @@ class Caller {
 
   /// `on_answer` is called from the loop, never from inside `call`.
   void call(const char* method, const google::protobuf::MessageLite& request, AnswerHandler on_answer);
+  /// The stream again, for another caller. Throws kConflict where an answer is awaited; after it this one is of no use.
+  UniqueFd release();
   /// Nothing more is sent or received; what waits is answered with `error`.
   void close(const Error& error);
 

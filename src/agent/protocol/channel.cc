@@ -86,6 +86,15 @@ void Channel::write_some() {
   watch_.set_events(POLLIN);
 }
 
+UniqueFd Channel::release() {
+  if (lost_ || unsent() > 0 || reader_.buffered() > 0) {
+    throw Error(ErrorCode::kConflict, "the agent's channel is busy or lost");
+  }
+  lost_ = true;
+  watch_.reset();
+  return std::move(stream_);
+}
+
 void Channel::lose(const Error& error) {
   if (!lost_) {
     lost_ = true;

@@ -25,6 +25,8 @@ class Channel {
 
   /// Sends as the peer takes it; after a loss nothing.
   void send(std::string_view frame);
+  /// The stream again, for another owner; nothing is called any more. Throws kConflict where bytes are on their way.
+  UniqueFd release();
   size_t unsent() const { return out_.size() - sent_; }
 
  private:

@@ -10,11 +10,17 @@ inline constexpr const char* kPortName = "org.bulkhead.agent";  // of the virtio
 inline constexpr const char* kShareTag = "shares";              // of the 9p device
 inline constexpr const char* kSharesFolder = "/run/shares";     // where the guest mounts it; one entry per bind mount
 inline constexpr const char* kFilesFolder = "/run/files";
+inline constexpr const char* kNetwork =
+    "/run/network";  // the container's network namespace: a loopback, and eth0 where it has one
+inline constexpr const char* kAgentProgram = "/agent";     // the agent itself, in the guest
+inline constexpr const char* kWarmUpArgument = "warm-up";  // with it, it is a program that does what any does
 
 /// Bytes of a process's stream in one message. Small, so that no request waits long behind it on the one port.
 inline constexpr size_t kMaxChunk = 64UL << 10;
 /// SECURITY: of any answer from a guest.
 inline constexpr size_t kMaxAnswer = 256UL << 10;
-inline constexpr size_t kEntropySize = 64;  // bytes
+inline constexpr size_t kMaxProcesses = 512;  // in one answer, each of whose texts is at most
+inline constexpr size_t kMaxCommand = 256;    // bytes
+inline constexpr size_t kEntropySize = 64;    // bytes
 
 }  // namespace bulkhead::agent

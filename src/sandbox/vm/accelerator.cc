@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "host/cpu_flags.h"
+#include "host/kvm_probe_cache.h"
 #include "support/files.h"
 
 namespace bulkhead::sandbox::vm {
@@ -44,26 +46,18 @@ uint32_t measure_rate() {
 
 }  // namespace
 
-bool has_virtualization_flag(std::string_view cpuinfo) {
-  size_t begin = cpuinfo.find("\nflags");
-  if (begin == std::string_view::npos) {
-    return false;
-  }
-  std::string flags(cpuinfo.substr(begin + 1, cpuinfo.find('\n', begin + 1) - begin - 1));
-  flags += ' ';
-  return flags.find(" vmx ") != std::string::npos || flags.find(" svm ") != std::string::npos;
-}
-
-AcceleratorChoice choose_accelerator() {
-  if (!has_virtualization_flag(read_file("/proc/cpuinfo"))) {
+AcceleratorChoice choose_accelerator(const std::filesystem::path& cache_folder) {
+  // Without the CPU's help what /dev/kvm offers is no hardware wall, whatever runs under it.
+  if (!host::has_virtualization_flag(read_file("/proc/cpuinfo"))) {
     return {.accelerator = Accelerator::kTcg,
             .reason = "this CPU offers no hardware virtualization (neither vmx nor svm): the guest is emulated"};
   }
-  if (::access("/dev/kvm", R_OK | W_OK) != 0) {
+  host::KvmProbe probe = host::probe_kvm_once(cache_folder);
+  if (probe.answer != host::KvmAnswer::kWorks) {
     return {.accelerator = Accelerator::kTcg,
-            .reason = "/dev/kvm is missing or not accessible: the guest is emulated; load the module kvm_intel or kvm_amd"};
+            .reason = probe.reason + ": the guest is emulated; 'bulkhead doctor' says what would mend it"};
   }
-  return {.accelerator = Accelerator::kKvm, .reason = "the CPU offers hardware virtualization and /dev/kvm is there"};
+  return {.accelerator = Accelerator::kKvm, .reason = "the CPU offers hardware virtualization, and " + probe.reason};
 }
 
 uint32_t time_stamp_rate() {

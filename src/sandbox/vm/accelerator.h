@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
-#include <string_view>
 
 #include "sandbox/vm/configuration.h"
 
@@ -14,10 +14,9 @@ struct AcceleratorChoice {
   std::string reason;  // in words, for `info` and `doctor`
 };
 
-/// Does this CPU's flags line (/proc/cpuinfo) have hardware virtualization?
-bool has_virtualization_flag(std::string_view cpuinfo);
-/// What the CPU and /dev/kvm allow. kKvm is a candidate only: it counts once a guest really ran under it.
-AcceleratorChoice choose_accelerator();
+/// kKvm where the CPU has hardware virtualization and a guest of a few instructions really ran under KVM in this boot (the
+/// answer is kept in `cache_folder`); else emulation. May block for a second, once per boot.
+AcceleratorChoice choose_accelerator(const std::filesystem::path& cache_folder);
 /// The rate of this CPU's time-stamp counter in kHz, measured once per process (takes about 20 ms). Under TCG the guest reads
 /// the host's counter: told its rate, the guest's kernel needn't measure it.
 uint32_t time_stamp_rate();

@@ -50,6 +50,20 @@ void AgentSession::stop() {
   thread_.join();
 }
 
+UniqueFd AgentSession::release() {
+  std::promise<UniqueFd> promise;
+  loop_.post([&] {
+    try {
+      promise.set_value(caller_->release());
+    } catch (...) {
+      promise.set_exception(std::current_exception());
+    }
+    loop_.stop();
+  });
+  thread_.join();
+  return promise.get_future().get();
+}
+
 void AgentSession::call(const char* method, const google::protobuf::MessageLite& request,
                         google::protobuf::MessageLite& response, std::chrono::milliseconds timeout) {
   auto promise = std::make_shared<std::promise<agent::Answer>>();

@@ -29,6 +29,8 @@ class AgentSession {
             std::chrono::milliseconds timeout);
   void post(std::function<void()> task) { loop_.post(std::move(task)); }
   bool lost() const { return lost_; }
+  /// Ends the thread and gives the channel away, for another session. Throws kConflict where an answer is awaited.
+  UniqueFd release();
   /// Ends the thread. What was still awaited is answered with kUnavailable first. Nothing happens the second time.
   void stop();
 

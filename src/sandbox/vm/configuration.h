@@ -1,4 +1,4 @@
-// What the VMs of one host are made with. Pure data, filled by main().
+// What the VMs of one instance are made with. Data, filled by main() and a file that the engine writes.
 #pragma once
 
 #include <chrono>
@@ -10,16 +10,33 @@ namespace bulkhead::sandbox::vm {
 
 enum class Accelerator { kKvm, kTcg };
 
+/// Ways to a running VM, the quickest first. Each is the fallback of the one before.
+enum class Start {
+  kPool,   // take one that runs already and waits (see keeper/)
+  kClone,  // map the memory of a template copy-on-write
+  kCold,   // boot a kernel
+};
+
 struct Configuration {
   std::filesystem::path qemu = "/usr/bin/qemu-system-x86_64";
   std::filesystem::path kernel;            // vmlinux of guest/build-kernel.sh
   std::filesystem::path initramfs;         // of guest/build-initramfs.sh
+  std::filesystem::path kernels;           // folder of other kernels (kernels/catalogue.h), or empty
   std::optional<Accelerator> accelerator;  // absent: chosen by a probe
   uint64_t default_memory = 256UL << 20;   // bytes, of a VM whose container has no memory limit
   unsigned processors = 1;
+  Start start = Start::kPool;  // the quickest way that may be tried
   std::chrono::milliseconds boot_timeout = std::chrono::seconds(60);
   std::chrono::milliseconds answer_timeout = std::chrono::seconds(30);  // of the agent; then the VM counts as lost
-  std::filesystem::path console_log;  // where set, the guest kernel's messages go there: for development
+  std::filesystem::path cache_folder;  // of the instance: what was found out once for all VMs; empty: found out each time
+  std::filesystem::path console_log;   // where set, the guest kernel's messages go there: for development
 };
+
+/// The file in an instance's cache folder that says otherwise than the defaults: {"qemu", "kernel", "kernels", "initramfs",
+/// "accelerator" ("kvm", "tcg", "auto"), "start" ("pool", "clone", "cold"), "console_log"}, each optional.
+inline constexpr const char* kConfigurationFile = "vm.json";
+
+/// `defaults` with what the file says; the defaults where there is no such file. kInvalidArgument naming what it can't be.
+Configuration read_configuration(const std::filesystem::path& file, Configuration defaults);
 
 }  // namespace bulkhead::sandbox::vm

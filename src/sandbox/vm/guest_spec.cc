@@ -58,8 +58,7 @@ void take_mounts(GuestSpec& guest) {
 }
 
 void take_namespaces(GuestSpec& guest) {
-  auto& namespaces = guest.spec.linux_.namespaces;
-  for (const oci::Namespace& each : namespaces) {
+  for (oci::Namespace& each : guest.spec.linux_.namespaces) {
     if (each.path.empty()) {
       continue;
     }
@@ -69,10 +68,7 @@ void take_namespaces(GuestSpec& guest) {
                               each.path));
     }
     guest.network_namespace = each.path;
-  }
-  // The guest's own network namespace is the container's: nothing else in the guest uses it.
-  if (!guest.network_namespace.empty()) {
-    std::erase_if(namespaces, [](const oci::Namespace& each) { return each.type == "network"; });
+    each.path = agent::kNetwork;
   }
 }
 

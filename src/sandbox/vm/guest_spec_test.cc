@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "agent/protocol/protocol.h"
 #include "support/error.h"
 
 namespace bulkhead::sandbox::vm {
@@ -24,7 +25,8 @@ TEST(GuestSpecTest, NetworkNamespaceBecomesTheGuestsOwn) {
   spec.linux_.namespaces[1].path = "/run/netns/one";
   GuestSpec guest = make_guest_spec(spec);
   EXPECT_EQ(guest.network_namespace, "/run/netns/one");
-  EXPECT_EQ(guest.spec.linux_.namespaces.size(), 4U);
+  EXPECT_EQ(guest.spec.linux_.namespaces.size(), 5U);
+  EXPECT_EQ(guest.spec.linux_.namespaces[1].path, agent::kNetwork);
 }
 
 TEST(GuestSpecTest, NoNetworkStaysANamespaceInside) {

@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "linux/pidfd.h"
 #include "sandbox/vm/jail.h"
+#include "sandbox/vm/qmp_commands.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -34,11 +34,13 @@ void need(const std::filesystem::path& file, const char* what, const char* remed
   }
 }
 
-JailSpec jail_of(const Configuration& configuration, BootRequest& request) {
+JailSpec jail_of(const Configuration& configuration, MachineRequest& request, Origin origin) {
   JailSpec jail;
-  jail.arguments = qemu_arguments(configuration.qemu, request.shape);
-  jail.binds = {{.source = configuration.kernel, .target = kJailKernel},
-                {.source = configuration.initramfs, .target = kJailInitramfs}};
+  jail.arguments = qemu_arguments(configuration.qemu, request.shape, origin);
+  if (origin != Origin::kClone) {
+    jail.binds = {{.source = configuration.kernel, .target = kJailKernel},
+                  {.source = configuration.initramfs, .target = kJailInitramfs}};
+  }
   jail.folders = {kJailShares};
   jail.staging = request.staging;
   jail.cgroup = request.cgroup;
@@ -55,7 +57,18 @@ JailSpec jail_of(const Configuration& configuration, BootRequest& request) {
       jail.groups = {status.st_gid};
     }
   }
+  jail.files.push_back({.file = std::move(request.image), .number = kImageFd});
+  jail.files.push_back({.file = std::move(request.scratch), .number = kScratchFd});
+  jail.files.push_back({.file = std::move(request.tap), .number = kTapFd});
   return jail;
+}
+
+UniqueFd duplicate(const UniqueFd& file) {
+  UniqueFd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy) {
+    throw system_error("duplicate a descriptor");
+  }
+  return copy;
 }
 
 }  // namespace
@@ -66,21 +79,38 @@ void Machine::check(const Configuration& configuration) {
   need(configuration.initramfs, "the guest's initramfs", "it is built with the engine");
 }
 
-std::unique_ptr<Machine> Machine::boot(const Configuration& configuration, BootRequest request) {
+std::unique_ptr<Machine> Machine::boot(const Configuration& configuration, MachineRequest request) {
+  return start(configuration, std::move(request), Origin::kBoot, {});
+}
+
+std::unique_ptr<Machine> Machine::boot_template(const Configuration& configuration, MachineRequest request,
+                                                const UniqueFd& memory) {
+  return start(configuration, std::move(request), Origin::kTemplate, memory);
+}
+
+std::unique_ptr<Machine> Machine::clone(const Configuration& configuration, MachineRequest request, const Template& from) {
+  auto machine = start(configuration, std::move(request), Origin::kClone, from.memory);
+  // Opened again: clones that start at the same time read it each at its own place.
+  UniqueFd devices = open_file(fmt::format("/proc/self/fd/{}", from.devices.get()), O_RDONLY);
+  restore_devices(*machine->qmp_, devices.get(), configuration.boot_timeout);
+  return machine;
+}
+
+std::unique_ptr<Machine> Machine::start(const Configuration& configuration, MachineRequest request, Origin origin,
+                                        const UniqueFd& memory) {
   check(configuration);
-  JailSpec jail = jail_of(configuration, request);
+  bool log = request.shape.console_log == ConsoleLog::kFile;
+  JailSpec jail = jail_of(configuration, request, origin);
   auto [monitor, their_monitor] = make_socket_pair();
   auto [agent, their_agent] = make_socket_pair();
   jail.files.push_back({.file = std::move(their_monitor), .number = kMonitorFd});
   jail.files.push_back({.file = std::move(their_agent), .number = kAgentFd});
-  jail.files.push_back({.file = std::move(request.image), .number = kImageFd});
-  jail.files.push_back({.file = std::move(request.scratch), .number = kScratchFd});
-  if (request.tap) {
-    jail.files.push_back({.file = std::move(request.tap), .number = kTapFd});
+  if (memory) {
+    jail.files.push_back({.file = duplicate(memory), .number = kMemoryFd});
   }
-  if (request.shape.console_log == ConsoleLog::kFile) {
-    UniqueFd log = open_file(configuration.console_log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    jail.files.push_back({.file = std::move(log), .number = kConsoleFd});
+  if (log) {
+    UniqueFd file = open_file(configuration.console_log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    jail.files.push_back({.file = std::move(file), .number = kConsoleFd});
   }
 
   std::unique_ptr<Machine> machine(new Machine());
@@ -99,22 +129,68 @@ std::unique_ptr<Machine> Machine::boot(const Configuration& configuration, BootR
   return machine;
 }
 
+std::unique_ptr<Machine> Machine::adopt(const Configuration& configuration, WarmMachine warm) {
+  std::unique_ptr<Machine> machine(new Machine());
+  machine->parent_ = Parent::kAnother;
+  machine->pid_ = warm.pid;
+  machine->pidfd_ = std::move(warm.pidfd);
+  machine->agent_ = std::move(warm.agent);
+  machine->qmp_ = std::make_unique<Qmp>(Qmp::adopt(std::move(warm.monitor), configuration.boot_timeout));
+  return machine;
+}
+
+WarmMachine Machine::give_away() {
+  WarmMachine warm;
+  warm.monitor = qmp_->release();
+  warm.pid = pid_;
+  warm.pidfd = std::move(pidfd_);
+  warm.agent = std::move(agent_);
+  return warm;
+}
+
 Machine::~Machine() { kill(); }
+
+void Machine::change_disks(const UniqueFd& image, const UniqueFd& scratch) { vm::change_disks(*qmp_, image, scratch); }
+
+void Machine::save(const UniqueFd& file, std::chrono::milliseconds timeout) {
+  stop();
+  save_devices(*qmp_, file.get(), timeout);
+}
 
 void Machine::stop() { qmp_->execute("stop"); }
 void Machine::resume() { qmp_->execute("cont"); }
+
+std::optional<linux::WaitResult> Machine::collect() const {
+  if (parent_ == Parent::kThis) {
+    return linux::try_wait_child(pidfd_.get());
+  }
+  // Its parent, or the host's init, collects it: how it ended isn't ours to know.
+  pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&ended, 1, 0) == 1 ? std::optional(linux::WaitResult()) : std::nullopt;
+}
+
+void Machine::begin_end() noexcept {
+  try {
+    linux::send_signal(pidfd_.get(), SIGKILL);
+  } catch (const Error&) {  // it has ended by itself
+  }
+}
+
+void Machine::end() noexcept {
+  begin_end();
+  constexpr int kPatience = 10'000;  // milliseconds; killed, it is gone as soon as its memory is
+  pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
+  ::poll(&ended, 1, kPatience);
+}
 
 void Machine::kill() noexcept {
   if (collected_ || !pidfd_) {
     return;
   }
+  collected_ = true;
+  end();
   try {
-    collected_ = true;
-    linux::send_signal(pidfd_.get(), SIGKILL);
-  } catch (const Error&) {  // it has ended by itself
-  }
-  try {
-    linux::wait_child(pidfd_.get());
+    collect();
   } catch (const Error&) {  // nothing to collect
   }
 }
@@ -123,7 +199,7 @@ std::string Machine::why_lost() {
   // Its sockets close a moment before it has ended.
   pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
   ::poll(&ended, 1, 2000);
-  auto result = collected_ ? std::nullopt : linux::try_wait_child(pidfd_.get());
+  auto result = collected_ ? std::nullopt : collect();
   if (!result) {
     kill();
     return "the VM was ended";
@@ -139,7 +215,7 @@ std::string Machine::why_lost() {
   if (reason == "guest-shutdown") {
     return "the guest shut down";
   }
-  return fmt::format("QEMU exited with status {}", result->code);
+  return parent_ == Parent::kThis ? fmt::format("QEMU exited with status {}", result->code) : "QEMU was ended from outside";
 }
 
 }  // namespace bulkhead::sandbox::vm

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if_ether.h>
-#include <linux/if_tun.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -12,18 +11,15 @@
 #include <net/if_arp.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <exception>
-#include <functional>
-#include <optional>
-#include <thread>
 
 #include "linux/namespace.h"
 #include "linux/netlink.h"
+#include "sandbox/vm/tap.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -33,25 +29,7 @@ namespace {
 using linux::NetlinkBatch;
 using linux::NetlinkSocket;
 
-constexpr const char* kTapName = "bulkhead-tap";
 constexpr uint32_t kIngress = 0xffff0000;  // the handle that an ingress qdisc always has
-
-void run_inside(int network_namespace, const std::function<void()>& body) {
-  std::exception_ptr failure;
-  std::thread([&] {
-    try {
-      if (::setns(network_namespace, CLONE_NEWNET) != 0) {
-        throw system_error("enter the container's network namespace");
-      }
-      body();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-  }).join();
-  if (failure) {
-    std::rethrow_exception(failure);
-  }
-}
 
 template <typename Number>
 Number number_of(std::string_view bytes) {
@@ -68,7 +46,7 @@ std::string mac_text(std::string_view bytes) {
   return text;
 }
 
-/// The first Ethernet link: its index; MAC and MTU go to `guest`.
+/// The first Ethernet link: its index, 0 where there is none; MAC and MTU go to `guest`.
 int find_ethernet(NetlinkSocket& socket, GuestLink& guest) {
   NetlinkBatch batch;
   batch.request(RTM_GETLINK, NLM_F_DUMP, ifinfomsg{}, "list links");
@@ -87,9 +65,6 @@ int find_ethernet(NetlinkSocket& socket, GuestLink& guest) {
       }
     });
   });
-  if (index == 0) {
-    throw Error(ErrorCode::kNotFound, "the container's network namespace has no Ethernet link");
-  }
   return index;
 }
 
@@ -138,17 +113,6 @@ void read_routes(NetlinkSocket& socket, int link, GuestLink& guest) {
   });
   std::stable_partition(guest.routes.begin(), guest.routes.end(),
                         [](const GuestRoute& route) { return route.gateway.empty(); });
-}
-
-UniqueFd make_tap() {
-  UniqueFd tap = open_file("/dev/net/tun", O_RDWR);
-  ifreq request{};
-  std::strncpy(request.ifr_name, kTapName, IFNAMSIZ - 1);
-  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  if (::ioctl(tap.get(), TUNSETIFF, &request) != 0) {
-    throw system_error("make a tap in the container's network namespace");
-  }
-  return tap;
 }
 
 void put_mirred(NetlinkBatch& batch, int to) {
@@ -200,33 +164,63 @@ void set_up(NetlinkBatch& batch, int link, uint32_t mtu) {
   batch.put(IFLA_MTU, mtu);
 }
 
-}  // namespace
-
-NetworkLink::NetworkLink(const std::filesystem::path& network_namespace)
-    : namespace_(linux::open_namespace(network_namespace, CLONE_NEWNET)) {
-  run_inside(namespace_.get(), [this] {
-    NetlinkSocket socket(NETLINK_ROUTE);
-    link_index_ = find_ethernet(socket, guest_);
-    read_addresses(socket, link_index_, guest_);
-    read_routes(socket, link_index_, guest_);
-    tap_ = make_tap();
-    int tap = static_cast<int>(::if_nametoindex(kTapName));
-    NetlinkBatch batch;
-    set_up(batch, tap, guest_.mtu);
-    redirect(batch, link_index_, tap);
-    redirect(batch, tap, link_index_);
-    try {
-      socket.execute(std::move(batch));
-    } catch (const Error&) {
-      undo_redirect(socket, link_index_);
-      throw;
+/// The tap of `from`, a namespace as make_idle_tap() makes them, goes into the namespace `to`.
+void move_tap(int from, int to) {
+  linux::run_in_network(from, [to] {
+    int index = static_cast<int>(::if_nametoindex(kTapName));
+    if (index == 0) {
+      throw system_error("find a VM's tap");
     }
+    NetlinkBatch batch;
+    batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = index}, "move a VM's tap into the container's network namespace");
+    batch.put(IFLA_NET_NS_FD, static_cast<uint32_t>(to));
+    NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
   });
 }
 
-NetworkLink::~NetworkLink() {
+}  // namespace
+
+NetworkLink::NetworkLink(const std::filesystem::path& network_namespace, const UniqueFd& waiting)
+    : namespace_(linux::open_namespace(network_namespace, CLONE_NEWNET)) {
+  linux::run_in_network(namespace_.get(), [this] {
+    NetlinkSocket socket(NETLINK_ROUTE);
+    link_index_ = find_ethernet(socket, guest_);
+    if (link_index_ != 0) {
+      read_addresses(socket, link_index_, guest_);
+      read_routes(socket, link_index_, guest_);
+    }
+  });
+  if (link_index_ == 0) {
+    return;
+  }
+  if (waiting) {
+    move_tap(waiting.get(), namespace_.get());
+  }
+  linux::run_in_network(namespace_.get(), [&] { tie(waiting ? UniqueFd() : make_tap()); });
+}
+
+void NetworkLink::tie(UniqueFd tap) {
+  tap_ = std::move(tap);
+  int index = static_cast<int>(::if_nametoindex(kTapName));
+  NetlinkSocket socket(NETLINK_ROUTE);
+  NetlinkBatch batch;
+  set_up(batch, index, guest_.mtu);
+  redirect(batch, link_index_, index);
+  redirect(batch, index, link_index_);
   try {
-    run_inside(namespace_.get(), [this] {
+    socket.execute(std::move(batch));
+  } catch (const Error&) {
+    undo_redirect(socket, link_index_);
+    throw;
+  }
+}
+
+NetworkLink::~NetworkLink() {
+  if (link_index_ == 0) {
+    return;
+  }
+  try {
+    linux::run_in_network(namespace_.get(), [this] {
       NetlinkSocket socket(NETLINK_ROUTE);
       undo_redirect(socket, link_index_);
     });

@@ -33,17 +33,23 @@ struct GuestLink {
 
 class NetworkLink {
  public:
-  /// Takes the first link that is not the loopback. kNotFound where the namespace has none, or isn't there.
-  explicit NetworkLink(const std::filesystem::path& network_namespace);
+  /// Takes the first link that is not the loopback, and makes the tap. A VM that waited has its tap in the namespace `waiting`:
+  /// that is moved. kNotFound where the container's namespace isn't there.
+  NetworkLink(const std::filesystem::path& network_namespace, const UniqueFd& waiting);
   /// Undoes the ties, where the namespace is still there; the tap goes with its last descriptor.
   ~NetworkLink();
   NetworkLink(const NetworkLink&) = delete;
   NetworkLink& operator=(const NetworkLink&) = delete;
 
+  /// False where the namespace has only a loopback (--network=none): there is nothing to lead to.
+  bool has_link() const { return link_index_ != 0; }
   const GuestLink& guest() const { return guest_; }
+  /// For QEMU; invalid where it has it.
   UniqueFd take_tap() { return std::move(tap_); }
 
  private:
+  void tie(UniqueFd tap);
+
   UniqueFd namespace_;
   UniqueFd tap_;
   int link_index_ = 0;

@@ -18,23 +18,29 @@ inline constexpr int kImageFd = 12;    // the image's disk, read-only
 inline constexpr int kScratchFd = 13;  // the container's disk
 inline constexpr int kTapFd = 14;
 inline constexpr int kConsoleFd = 15;  // the console log, for development
+inline constexpr int kMemoryFd = 16;   // a template's memory
 
 // Names inside the jail.
 inline constexpr const char* kJailKernel = "/kernel";
 inline constexpr const char* kJailInitramfs = "/initramfs";
 inline constexpr const char* kJailShares = "/shares";
 
-enum class Network { kNone, kTap };
 enum class ConsoleLog { kNone, kFile };
+
+/// How a machine comes to its guest.
+enum class Origin {
+  kBoot,      // it boots a kernel, in memory of its own
+  kTemplate,  // the same, in a memory file that clones will map
+  kClone,     // it waits for the saved state of a template, whose memory it maps copy-on-write
+};
 
 struct MachineShape {
   Accelerator accelerator = Accelerator::kTcg;
   uint64_t memory = 0;  // bytes
   unsigned processors = 1;
-  Network network = Network::kNone;
   ConsoleLog console_log = ConsoleLog::kNone;
 };
 
-std::vector<std::string> qemu_arguments(const std::string& qemu, const MachineShape& shape);
+std::vector<std::string> qemu_arguments(const std::string& qemu, const MachineShape& shape, Origin origin);
 
 }  // namespace bulkhead::sandbox::vm

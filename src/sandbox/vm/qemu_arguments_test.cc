@@ -12,34 +12,34 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
 
-TEST(QemuArgumentsTest, SameDevicesWithAndWithoutNetwork) {
+TEST(QemuArgumentsTest, ACloneHasTheDevicesOfItsTemplate) {
   MachineShape shape{.memory = 256UL << 20};
-  auto devices = [&] {
+  auto devices = [&](Origin origin) {
     std::string all;
-    auto arguments = qemu_arguments("/qemu", shape);
+    auto arguments = qemu_arguments("/qemu", shape, origin);
     for (size_t i = 0; i + 1 < arguments.size(); ++i) {
       all += arguments[i] == "-device" ? arguments[i + 1] + "\n" : "";
     }
     return all;
   };
-  std::string without = devices();
-  shape.network = Network::kTap;
-  EXPECT_EQ(devices(), without);
+  EXPECT_EQ(devices(Origin::kClone), devices(Origin::kTemplate));
+  EXPECT_EQ(devices(Origin::kClone), devices(Origin::kBoot));
+}
+
+TEST(QemuArgumentsTest, ACloneMapsItsTemplateAndNeverWritesToIt) {
+  MachineShape shape{.memory = 256UL << 20};
+  EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kTemplate), Contains(HasSubstr("share=on")));
+  EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kClone), Contains(HasSubstr("share=off")));
+  EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kClone), Not(Contains("-kernel")));
+  EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kBoot), Not(Contains(HasSubstr("mem-path"))));
 }
 
 TEST(QemuArgumentsTest, MitigationsStayOnWhereAProcessorSpeculates) {
   MachineShape shape{.accelerator = Accelerator::kKvm, .memory = 256UL << 20};
-  EXPECT_THAT(qemu_arguments("/qemu", shape), Not(Contains(HasSubstr("mitigations"))));
-  EXPECT_THAT(qemu_arguments("/qemu", shape), Contains("kvm"));
+  EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kBoot), Not(Contains(HasSubstr("mitigations"))));
+  EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kBoot), Contains("kvm"));
   shape.accelerator = Accelerator::kTcg;
-  EXPECT_THAT(qemu_arguments("/qemu", shape), Contains(HasSubstr("mitigations=off")));
-}
-
-TEST(AcceleratorTest, FlagsAreWholeWords) {
-  EXPECT_TRUE(has_virtualization_flag("processor\t: 0\nflags\t\t: fpu vme svm\nbugs\t: none\n"));
-  EXPECT_TRUE(has_virtualization_flag("processor\t: 0\nflags\t\t: fpu vmx lm\n"));
-  EXPECT_FALSE(has_virtualization_flag("processor\t: 0\nflags\t\t: fpu svm_lock avmx\nbugs\t: vmx \n"));
-  EXPECT_FALSE(has_virtualization_flag(""));
+  EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kBoot), Contains(HasSubstr("mitigations=off")));
 }
 
 TEST(AcceleratorTest, RateIsThatOfAProcessor) {

@@ -55,6 +55,23 @@ Qmp::Qmp(UniqueFd socket, std::chrono::milliseconds timeout) : socket_(std::move
   execute("qmp_capabilities");
 }
 
+Qmp Qmp::adopt(UniqueFd socket, std::chrono::milliseconds timeout) {
+  Qmp qmp;
+  qmp.socket_ = std::move(socket);
+  qmp.timeout_ = timeout;
+  return qmp;
+}
+
+UniqueFd Qmp::release() {
+  while (auto event = reader_.next()) {
+    note_event(*event);
+  }
+  if (!reader_.empty()) {
+    throw Error(ErrorCode::kConflict, "QEMU was interrupted in the middle of a message");
+  }
+  return std::move(socket_);
+}
+
 void Qmp::send(const std::string& line, int fd) {
   iovec bytes{.iov_base = const_cast<char*>(line.data()), .iov_len = line.size()};
   msghdr message{};
@@ -128,6 +145,26 @@ json Qmp::execute(const char* command) { return execute_with_fd(command, json::o
 json Qmp::execute_with_fd(const char* command, const json& arguments, int fd) {
   send(json{{"execute", command}, {"arguments", arguments}}.dump() + "\n", fd);
   return await_return(command);
+}
+
+void Qmp::execute_all(const std::vector<QmpCommand>& commands) {
+  for (const QmpCommand& command : commands) {
+    send(json{{"execute", command.name}, {"arguments", command.arguments}}.dump() + "\n", command.file);
+  }
+  std::optional<Error> first;
+  for (const QmpCommand& command : commands) {
+    try {
+      await_return(command.name);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kInternal) {
+        throw;  // no more answers will come
+      }
+      first = first ? first : error;
+    }
+  }
+  if (first) {
+    throw Error(*first);
+  }
 }
 
 std::string Qmp::shutdown_reason() {

@@ -6,12 +6,18 @@
 
 namespace bulkhead::sandbox {
 
+namespace vm {
+/// The annotation of a spec that names the guest's kernel, by its name in the catalogue; absent: the built-in one.
+inline constexpr const char* kKernelAnnotation = "org.bulkhead.kernel";
+}  // namespace vm
+
 class VmIsolation final : public Isolation {
  public:
   explicit VmIsolation(vm::Configuration configuration) : configuration_(std::move(configuration)) {}
 
-  Capabilities capabilities() const override { return {}; }
+  Capabilities capabilities() const override { return {.own_kernel = true}; }
   void probe() override;
+  Availability availability() override;
   std::unique_ptr<Sandbox> create(SandboxSpec spec) override;
   void clean_up(const std::string& id, const oci::Spec& spec, const std::filesystem::path& state_folder) override;
 

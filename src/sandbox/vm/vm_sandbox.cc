@@ -1,16 +1,15 @@
 #include "sandbox/vm/vm_sandbox.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <utility>
 
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
-#include "sandbox/vm/accelerator.h"
+#include "linux/seccomp.h"
+#include "sandbox/vm/vm_start.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/log.h"
@@ -37,44 +36,11 @@ oci::Resources host_resources(const oci::Resources& asked, uint64_t memory) {
   return host;
 }
 
-UniqueFd open_disk(const std::filesystem::path& path, int flags) {
-  UniqueFd disk = open_file(path, flags);
-  struct stat status {};
-  if (::fstat(disk.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("the disk '{}' is not a regular file", path.native()));
-  }
-  return disk;
-}
-
-std::string random_bytes(size_t size) {
-  std::string bytes(size, '\0');
-  if (::getrandom(bytes.data(), size, 0) != static_cast<ssize_t>(size)) {
-    throw system_error("get random bytes");
-  }
-  return bytes;
-}
-
 template <typename Request>
 void set_streams(Request& request, const GuestProcess& process) {
   request.mutable_streams()->set_in(process.has_input());
   request.mutable_streams()->set_out(process.has_output());
   request.mutable_streams()->set_err(process.has_error());
-}
-
-void fill(wire::Network& network, const GuestLink& link) {
-  network.set_mac_address(link.mac_address);
-  network.set_mtu(link.mtu);
-  for (const GuestAddress& each : link.addresses) {
-    wire::Address& address = *network.add_addresses();
-    address.set_address(each.bytes);
-    address.set_prefix_length(each.prefix_length);
-  }
-  for (const GuestRoute& each : link.routes) {
-    wire::Route& route = *network.add_routes();
-    route.set_destination(each.destination);
-    route.set_prefix_length(each.prefix_length);
-    route.set_gateway(each.gateway);
-  }
 }
 
 void add_files(wire::CreateRequest& request, const std::vector<CopiedFile>& files) {
@@ -112,8 +78,8 @@ VmSandbox::VmSandbox(const Configuration& configuration, SandboxSpec spec)
     }
   });
   boot(guest, spec);
-  configure(guest);
-  create_container(guest, std::move(spec.io));
+  create_container(guest, std::move(spec));
+  init_->started().pid = machine_->pid();
   undo.dismiss();
 }
 
@@ -126,54 +92,32 @@ VmSandbox::~VmSandbox() {
 }
 
 void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
-  RootDiskPaths disks = root_disks_of(spec.rootfs);
-  BootRequest request;
-  if (!guest.network_namespace.empty()) {
-    network_ = std::make_unique<NetworkLink>(guest.network_namespace);
-    request.tap = network_->take_tap();
-  }
-  request.image = open_disk(disks.image, O_RDONLY);
-  request.scratch = open_disk(disks.scratch, O_RDWR);
-  request.shape = {.accelerator = configuration_.accelerator.value_or(choose_accelerator().accelerator),
-                   .memory = machine_memory(spec.spec.linux_.resources.memory_limit, configuration_.default_memory),
-                   .processors = configuration_.processors,
-                   .network = network_ ? Network::kTap : Network::kNone,
-                   .console_log = configuration_.console_log.empty() ? ConsoleLog::kNone : ConsoleLog::kFile};
-  request.shares = guest.shares;
   make_folders(staging_, 0700);
-  request.staging = staging_;
-  cgroup_.create(host_resources(spec.spec.linux_.resources, request.shape.memory));
-  request.cgroup = &cgroup_;
-  machine_ = Machine::boot(configuration_, std::move(request));
-  session_ = std::make_unique<AgentSession>(machine_->take_agent_channel());
+  cgroup_.create(host_resources(spec.spec.linux_.resources, shape_of(configuration_, spec).memory));
+  RunningVm vm = start_vm(configuration_, spec, guest, cgroup_, staging_);
+  network_ = std::move(vm.network);
+  machine_ = std::move(vm.machine);
+  session_ = std::move(vm.session);
+  moved_ = std::move(vm.moved);
 }
 
-void VmSandbox::configure(const GuestSpec& guest) {
-  wire::ConfigureRequest request;
-  request.set_entropy(random_bytes(agent::kEntropySize));
-  request.set_wall_clock_nanoseconds(now().time_since_epoch().count());
-  request.set_hostname(guest.spec.hostname.empty() ? id_.substr(0, 12) : guest.spec.hostname);
-  if (network_) {
-    fill(*request.mutable_network(), network_->guest());
-  }
-  wire::Empty nothing;
-  try {
-    session_->call("Configure", request, nothing, configuration_.boot_timeout);
-  } catch (const Error& error) {
-    throw error.code() == ErrorCode::kUnavailable ? Error(error.code(), "the VM ended as it started: " + machine_->why_lost())
-                                                  : error.wrap("start the VM");
-  }
-}
-
-void VmSandbox::create_container(const GuestSpec& guest, ProcessIo io) {
-  init_ = std::make_shared<GuestProcess>(*session_, "", guest.spec.process.terminal, std::move(io));
+void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
+  init_ = std::make_shared<GuestProcess>(*session_, "", guest.spec.process.terminal, std::move(spec.io));
   wire::CreateRequest request;
   request.set_id(id_);
   request.set_spec(oci::to_json(guest.spec));
   set_streams(request, *init_);
   add_files(request, guest.files);
   request.set_shares(!guest.shares.empty());
+  if (guest.spec.linux_.seccomp) {
+    linux::SeccompEntry entry = linux::seccomp_entry(*guest.spec.linux_.seccomp, spec.cache_folder);
+    request.mutable_seccomp_filter()->set_name(entry.name);
+    request.mutable_seccomp_filter()->set_content(entry.content);
+  }
   call("Create", request);
+  if (moved_.valid()) {
+    moved_.get();  // from here on the host's limits hold
+  }
   init_->begin();
 }
 
@@ -348,6 +292,24 @@ Statistics VmSandbox::statistics() {
           .pids_limit = response.pids_limit()};
 }
 
+std::vector<ProcessEntry> VmSandbox::inner_processes() {
+  need_running();
+  wire::ProcessesResponse response;
+  call("Processes", wire::Empty(), response);
+  std::vector<ProcessEntry> found;
+  for (const wire::Process& each : response.processes()) {
+    // SECURITY: what a guest says may be anything; only its size matters here, and the answer's is bounded.
+    found.push_back({.pid = static_cast<pid_t>(each.pid()),
+                     .parent = static_cast<pid_t>(each.parent()),
+                     .user = each.user(),
+                     .started = TimePoint(TimePoint::duration(each.started())),
+                     .processor_time = each.processor_time(),
+                     .terminal = each.terminal().substr(0, agent::kMaxCommand),
+                     .command = each.command().substr(0, agent::kMaxCommand)});
+  }
+  return found;
+}
+
 /// What the container wrote reaches its disk; a guest that doesn't do it in time is ended all the same.
 void VmSandbox::release_guest() {
   if (!session_ || session_->lost()) {
@@ -368,7 +330,13 @@ void VmSandbox::destroy() {
   if (destroyed_) {
     return;
   }
+  if (moved_.valid()) {
+    moved_.wait();
+  }
   release_guest();
+  if (machine_) {
+    machine_->begin_end();
+  }
   if (session_) {
     session_->stop();  // then nobody but this thread uses what its loop watched
   }
@@ -380,8 +348,8 @@ void VmSandbox::destroy() {
   }
   execs_.clear();
   session_.reset();
-  machine_.reset();
   network_.reset();
+  machine_.reset();
   cgroup_.kill_all();
   cgroup_.remove();
   std::error_code ignored;

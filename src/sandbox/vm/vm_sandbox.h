@@ -1,6 +1,7 @@
 // One live wall of `--isolation=hyperv`: a VM and the container in it. Owned by the shim, used by its one thread.
 #pragma once
 
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,14 +37,14 @@ class VmSandbox final : public Sandbox {
   void update(const oci::Resources& resources) override;
   Statistics statistics() override;
   std::vector<pid_t> processes() override { return {}; }
+  std::vector<ProcessEntry> inner_processes() override;
   void destroy() override;
 
  private:
   enum class Running { kRunning, kPaused };
 
   void boot(const GuestSpec& guest, const SandboxSpec& spec);
-  void configure(const GuestSpec& guest);
-  void create_container(const GuestSpec& guest, ProcessIo io);
+  void create_container(const GuestSpec& guest, SandboxSpec spec);
   void call(const char* method, const google::protobuf::MessageLite& request, google::protobuf::MessageLite& response);
   void call(const char* method, const google::protobuf::MessageLite& request);
   void call_later(const char* method, std::shared_ptr<google::protobuf::MessageLite> request);
@@ -56,6 +57,7 @@ class VmSandbox final : public Sandbox {
   std::string id_;
   std::filesystem::path staging_;
   linux::Cgroup cgroup_;
+  std::future<void> moved_;  // into cgroup_
   std::unique_ptr<NetworkLink> network_;
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<AgentSession> session_;

@@ -1,0 +1,83 @@
+#include "sandbox/vm/keeper/throwaway_disks.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "sandbox/vm/keeper/memory_file.h"
+#include "sandbox/vm/vm_start.h"
+#include "support/command.h"
+#include "support/error.h"
+#include "support/files.h"
+#include "support/scope_guard.h"
+
+namespace bulkhead::sandbox::vm {
+namespace {
+
+void run(const char* program, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), program);
+  CommandOutcome outcome = run_command({.program = program, .arguments = std::move(arguments), .folder = {}});
+  if (!outcome.succeeded()) {
+    throw Error(ErrorCode::kInternal, fmt::format("make a throw-away disk: {}: {}", program, outcome.complaint()));
+  }
+}
+
+void copy_sparse(int from, int to) {
+  off_t begin = 0;
+  while ((begin = ::lseek(from, begin, SEEK_DATA)) >= 0) {
+    off_t end = ::lseek(from, begin, SEEK_HOLE);
+    std::array<char, 65536> bytes;
+    while (begin < end) {
+      ssize_t count = ::pread(from, bytes.data(), std::min<size_t>(bytes.size(), static_cast<size_t>(end - begin)), begin);
+      if (count <= 0 || ::pwrite(to, bytes.data(), static_cast<size_t>(count), begin) != count) {
+        throw system_error("copy a disk");
+      }
+      begin += count;
+    }
+  }
+  if (errno != ENXIO) {  // no data beyond: the end
+    throw system_error("copy a disk");
+  }
+}
+
+UniqueFd take_into_memory(const std::filesystem::path& path) {
+  UniqueFd disk = make_memory_file("bulkhead-disk", kDiskSize);
+  copy_sparse(open_file(path, O_RDONLY).get(), disk.get());
+  return disk;
+}
+
+}  // namespace
+
+ThrowawayDisks::ThrowawayDisks(const std::filesystem::path& folder) {
+  std::filesystem::path work = folder / "vm-keeper-disks";
+  remove_folder(work);
+  auto clean_up = ScopeGuard([&] {
+    std::error_code ignored;
+    std::filesystem::remove_all(work, ignored);
+  });
+  for (const char* name : {"root/proc", "root/sys", "root/dev"}) {
+    make_folders(work / name);
+  }
+  replace_file(work / "root/warm-up", "", 0755, Durability::kUnsynced);
+  run("mkfs.erofs", {(work / "image").native(), (work / "root").native()});
+  // A small file system on a disk of the size that all have.
+  run("mkfs.ext4", {"-q", "-F", "-m", "0", (work / "scratch").native(), "64M"});
+  image_ = take_into_memory(work / "image");
+  seal(image_);
+  pristine_ = take_into_memory(work / "scratch");
+}
+
+UniqueFd ThrowawayDisks::image() const { return reopen_for_reading(image_); }
+
+UniqueFd ThrowawayDisks::scratch() const {
+  UniqueFd copy = make_memory_file("bulkhead-disk", kDiskSize);
+  copy_sparse(pristine_.get(), copy.get());
+  return copy;
+}
+
+}  // namespace bulkhead::sandbox::vm

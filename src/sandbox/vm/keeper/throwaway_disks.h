@@ -1,0 +1,28 @@
+// The disks of VMs that have no container yet: nothing of value is on them, and they are in memory only.
+//
+// Owned by the keeper's workshop; immutable, so any thread.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "support/unique_fd.h"
+
+namespace bulkhead::sandbox::vm {
+
+class ThrowawayDisks {
+ public:
+  /// Makes both file systems with mkfs.erofs and mkfs.ext4, in `folder` for a moment.
+  explicit ThrowawayDisks(const std::filesystem::path& folder);
+
+  /// One for all, sealed; a new descriptor.
+  UniqueFd image() const;
+  /// A fresh one.
+  UniqueFd scratch() const;
+
+ private:
+  UniqueFd image_;
+  UniqueFd pristine_;  // of which each scratch disk is a copy
+};
+
+}  // namespace bulkhead::sandbox::vm

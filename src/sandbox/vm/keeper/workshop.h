@@ -1,0 +1,36 @@
+// Makes what the keeper gives: templates and warm VMs.
+//
+// Owned by the keeper; its maker's thread only. Each call takes as long as VMs take to boot.
+#pragma once
+
+#include <filesystem>
+
+#include "linux/cgroup.h"
+#include "sandbox/vm/configuration.h"
+#include "sandbox/vm/keeper/throwaway_disks.h"
+#include "sandbox/vm/keeper_client.h"
+#include "sandbox/vm/machine.h"
+
+namespace bulkhead::sandbox::vm {
+
+class Workshop {
+ public:
+  /// `cgroup` exists: all VMs begin their lives in it. `folder` is the keeper's alone.
+  Workshop(const Configuration& configuration, const linux::Cgroup& cgroup, const std::filesystem::path& folder);
+
+  /// Boots a VM, warms it up, saves it. Throws what it failed with; nothing is left then.
+  Template make_template(const KeeperRequest& request);
+  /// Clones it, and warms the clone up: it runs, and waits for its first configuration.
+  WarmMachine make_warm(const KeeperRequest& request, const Template& from);
+
+ private:
+  MachineRequest prepare(const KeeperRequest& request, UniqueFd& network_namespace);
+  Configuration configuration_of(const KeeperRequest& request) const;
+
+  const Configuration& configuration_;
+  const linux::Cgroup& cgroup_;
+  std::filesystem::path staging_;
+  ThrowawayDisks disks_;
+};
+
+}  // namespace bulkhead::sandbox::vm

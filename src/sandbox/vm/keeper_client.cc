@@ -1,0 +1,210 @@
+#include "sandbox/vm/keeper_client.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "support/error.h"
+#include "ttrpc/unix_address.h"
+
+namespace bulkhead::sandbox::vm {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxPacket = 32UL << 10;
+constexpr size_t kMaxFiles = 4;
+constexpr int kPatience = 2;  // seconds; the keeper answers at once
+
+struct Packet {
+  json content;
+  std::vector<UniqueFd> files;
+};
+
+void send_packet(int socket, const json& content, const std::vector<int>& files) {
+  std::string text = content.dump();
+  iovec bytes{.iov_base = text.data(), .iov_len = text.size()};
+  msghdr message{};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxFiles)> control{};
+  if (!files.empty()) {
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * files.size());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int) * files.size());
+    std::memcpy(CMSG_DATA(header), files.data(), sizeof(int) * files.size());
+  }
+  if (::sendmsg(socket, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
+    throw system_error("send to the keeper of VMs, or to who asks it");
+  }
+}
+
+void take_files(msghdr& message, std::vector<UniqueFd>& files) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
+      continue;
+    }
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int file = -1;
+      std::memcpy(&file, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+      files.emplace_back(file);
+    }
+  }
+}
+
+Packet receive_packet(int socket) {
+  timeval patience{.tv_sec = kPatience, .tv_usec = 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  std::string text(kMaxPacket, '\0');
+  iovec bytes{.iov_base = text.data(), .iov_len = text.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxFiles)> control{};
+  msghdr message{};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t count = 0;
+  do {
+    count = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) {
+    throw errno == EAGAIN ? Error(ErrorCode::kDeadlineExceeded, "the keeper of VMs, or who asks it, says nothing")
+                          : system_error("receive from the keeper of VMs, or from who asks it");
+  }
+  Packet packet;
+  take_files(message, packet.files);
+  packet.content = json::parse(text.data(), text.data() + count, nullptr, false);
+  if (!packet.content.is_object() || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+    throw Error(ErrorCode::kDataLoss, "what came from the keeper of VMs, or from who asks it, is no message");
+  }
+  return packet;
+}
+
+std::string identity_of(const std::filesystem::path& file) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) {
+    throw system_error(fmt::format("stat '{}'", file.native()));
+  }
+  return fmt::format("{} {} {} {} {}.{}\n", file.native(), status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                     status.st_mtim.tv_nsec);
+}
+
+KeeperAnswer to_answer(Packet packet) {
+  std::string kind = packet.content.value("kind", "");
+  auto& files = packet.files;
+  if (kind == "warm" && files.size() == 4) {
+    return WarmMachine{.pid = packet.content.value("pid", 0),
+                       .pidfd = std::move(files[0]),
+                       .monitor = std::move(files[1]),
+                       .agent = std::move(files[2]),
+                       .network_namespace = std::move(files[3])};
+  }
+  if (kind == "template" && files.size() == 2) {
+    return Template{.memory = std::move(files[0]), .devices = std::move(files[1])};
+  }
+  if (kind == "count" && files.empty()) {
+    return StockCount{.templates = packet.content.value("templates", 0U), .warm = packet.content.value("warm", 0U)};
+  }
+  if (kind == "nothing" && files.empty()) {
+    return std::monostate();
+  }
+  throw Error(ErrorCode::kDataLoss, "the keeper of VMs gives something unknown");
+}
+
+}  // namespace
+
+std::string template_key(const KeeperRequest& request) {
+  std::string key;
+  for (const auto& file : {request.qemu, request.kernel, request.initramfs}) {
+    key += identity_of(file);
+  }
+  for (const std::string& argument : qemu_arguments(request.qemu, request.shape, Origin::kClone)) {
+    key += argument + "\n";
+  }
+  return key;
+}
+
+KeeperRequest make_request(const Configuration& configuration, const MachineShape& shape, Wanted wanted) {
+  KeeperRequest request{.wanted = wanted,
+                        .shape = shape,
+                        .qemu = configuration.qemu,
+                        .kernel = configuration.kernel,
+                        .initramfs = configuration.initramfs,
+                        .key = {}};
+  request.key = template_key(request);
+  return request;
+}
+
+KeeperAnswer ask_keeper(const std::filesystem::path& path, const KeeperRequest& request) {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!socket) {
+    throw system_error("make a unix socket");
+  }
+  try {
+    ttrpc::UnixAddress address(path);
+    if (::connect(socket.get(), address.get(), address.size()) != 0) {
+      return std::monostate();
+    }
+  } catch (const Error&) {  // not even its folder is there
+    return std::monostate();
+  }
+  json content{{"wanted", static_cast<int>(request.wanted)},
+               {"tcg", request.shape.accelerator == Accelerator::kTcg},
+               {"memory", request.shape.memory},
+               {"processors", request.shape.processors},
+               {"qemu", request.qemu.native()},
+               {"kernel", request.kernel.native()},
+               {"initramfs", request.initramfs.native()},
+               {"key", request.key}};
+  send_packet(socket.get(), content, {});
+  return to_answer(receive_packet(socket.get()));
+}
+
+KeeperRequest receive_request(int connection) {
+  Packet packet = receive_packet(connection);
+  try {
+    const json& content = packet.content;
+    int wanted = content.at("wanted").get<int>();
+    if (wanted < 0 || wanted > static_cast<int>(Wanted::kRemoval)) {
+      throw Error(ErrorCode::kInvalidArgument, "an unknown request to the keeper of VMs");
+    }
+    return {.wanted = static_cast<Wanted>(wanted),
+            .shape = {.accelerator = content.at("tcg").get<bool>() ? Accelerator::kTcg : Accelerator::kKvm,
+                      .memory = content.at("memory").get<uint64_t>(),
+                      .processors = content.at("processors").get<unsigned>()},
+            .qemu = content.at("qemu").get<std::string>(),
+            .kernel = content.at("kernel").get<std::string>(),
+            .initramfs = content.at("initramfs").get<std::string>(),
+            .key = content.at("key").get<std::string>()};
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("a request to the keeper of VMs: {}", error.what()));
+  }
+}
+
+void send_answer(int connection, const KeeperAnswer& answer) {
+  if (const auto* warm = std::get_if<WarmMachine>(&answer)) {
+    send_packet(connection, json{{"kind", "warm"}, {"pid", warm->pid}},
+                {warm->pidfd.get(), warm->monitor.get(), warm->agent.get(), warm->network_namespace.get()});
+  } else if (const auto* saved = std::get_if<Template>(&answer)) {
+    send_packet(connection, json{{"kind", "template"}}, {saved->memory.get(), saved->devices.get()});
+  } else if (const auto* count = std::get_if<StockCount>(&answer)) {
+    send_packet(connection, json{{"kind", "count"}, {"templates", count->templates}, {"warm", count->warm}}, {});
+  } else {
+    send_packet(connection, json{{"kind", "nothing"}}, {});
+  }
+}
+
+}  // namespace bulkhead::sandbox::vm

@@ -1,0 +1,53 @@
+// Asks the instance's keeper (keeper/keeper.h) for a VM that runs already, or for what one can be made from.
+//
+// One packet each way over a unix socket that root alone reaches: what is asked in JSON, what is given in JSON and descriptors.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "sandbox/vm/configuration.h"
+#include "sandbox/vm/machine.h"
+#include "sandbox/vm/qemu_arguments.h"
+
+namespace bulkhead::sandbox::vm {
+
+inline constexpr const char* kKeeperSocket = "vm-keeper.sock";  // in the instance's cache folder
+
+enum class Wanted {
+  kWarm,      // a running VM, else a template
+  kTemplate,  // a template
+  kCount,     // how many there are of this kind
+  kRemoval,   // nothing: the template of this kind and what was made of it are broken
+};
+
+struct KeeperRequest {
+  Wanted wanted = Wanted::kWarm;
+  MachineShape shape;
+  std::filesystem::path qemu, kernel, initramfs;
+  std::string key;  // template_key() as the asker computes it
+};
+
+struct StockCount {
+  unsigned templates = 0, warm = 0;
+};
+
+/// Nothing: the keeper has nothing yet, and makes it now.
+using KeeperAnswer = std::variant<std::monostate, WarmMachine, Template, StockCount>;
+
+/// VMs of the same key can be made of one template: the same QEMU, kernel and initramfs, by their identity on disk, the same
+/// devices, memory and processors. Throws where one of the files is not there.
+std::string template_key(const KeeperRequest& request);
+
+KeeperRequest make_request(const Configuration& configuration, const MachineShape& shape, Wanted wanted);
+
+/// Nothing where no keeper listens. Throws kDeadlineExceeded where it doesn't answer, kDataLoss where it answers nonsense.
+KeeperAnswer ask_keeper(const std::filesystem::path& socket, const KeeperRequest& request);
+
+// The keeper's side of a connection.
+KeeperRequest receive_request(int connection);
+void send_answer(int connection, const KeeperAnswer& answer);
+
+}  // namespace bulkhead::sandbox::vm

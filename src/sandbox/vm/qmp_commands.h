@@ -1,0 +1,24 @@
+// What a VM is told by QMP beyond a single command: saving and restoring its devices, and changing a disk under a running
+// guest.
+//
+// One thread, as Qmp.
+#pragma once
+
+#include "sandbox/vm/qmp.h"
+#include "support/unique_fd.h"
+
+namespace bulkhead::sandbox::vm {
+
+/// Writes the state of a stopped machine's devices to `file`. Its memory is left out: it is in a file that others map.
+/// Blocks until it is written, at most `timeout`.
+void save_devices(Qmp& qmp, int file, std::chrono::milliseconds timeout);
+
+/// Reads it again into a machine that was started with `-incoming defer`, and lets the guest go on. `file`'s offset is used:
+/// each machine needs an open file of its own.
+void restore_devices(Qmp& qmp, int file, std::chrono::milliseconds timeout);
+
+/// New files for the image's disk and the container's. The guest must not use them meanwhile; the new files have the old ones'
+/// size.
+void change_disks(Qmp& qmp, const UniqueFd& image, const UniqueFd& scratch);
+
+}  // namespace bulkhead::sandbox::vm

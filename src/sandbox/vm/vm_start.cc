@@ -1,0 +1,225 @@
+#include "sandbox/vm/vm_start.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <future>
+#include <string>
+#include <utility>
+
+#include "agent/protocol/agent.pb.h"
+#include "agent/protocol/protocol.h"
+#include "sandbox/vm/accelerator.h"
+#include "sandbox/vm/keeper_client.h"
+#include "sandbox/vm/tap.h"
+#include "support/error.h"
+#include "support/files.h"
+#include "support/log.h"
+#include "support/time.h"
+
+namespace bulkhead::sandbox::vm {
+namespace {
+
+namespace wire = agent::wire;
+
+std::string random_bytes(size_t size) {
+  std::string bytes(size, '\0');
+  if (::getrandom(bytes.data(), size, 0) != static_cast<ssize_t>(size)) {
+    throw system_error("get random bytes");
+  }
+  return bytes;
+}
+
+void fill(wire::Network& network, const GuestLink& link) {
+  network.set_mac_address(link.mac_address);
+  network.set_mtu(link.mtu);
+  for (const GuestAddress& each : link.addresses) {
+    wire::Address& address = *network.add_addresses();
+    address.set_address(each.bytes);
+    address.set_prefix_length(each.prefix_length);
+  }
+  for (const GuestRoute& each : link.routes) {
+    wire::Route& route = *network.add_routes();
+    route.set_destination(each.destination);
+    route.set_prefix_length(each.prefix_length);
+    route.set_gateway(each.gateway);
+  }
+}
+
+struct Disk {
+  UniqueFd file;
+  uint64_t size = 0;
+};
+
+Disk open_disk(const std::filesystem::path& path, int flags) {
+  Disk disk{.file = open_file(path, flags)};
+  struct stat status {};
+  if (::fstat(disk.file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("the disk '{}' is not a regular file", path.native()));
+  }
+  disk.size = static_cast<uint64_t>(status.st_size);
+  return disk;
+}
+
+/// The attempts at one container's VM, one way after the other.
+class Starter {
+ public:
+  Starter(const Configuration& configuration, const SandboxSpec& spec, const GuestSpec& guest, const linux::Cgroup& cgroup,
+          const std::filesystem::path& staging)
+      : configuration_(configuration),
+        spec_(spec),
+        guest_(guest),
+        cgroup_(cgroup),
+        staging_(staging),
+        disks_(root_disks_of(spec.rootfs)),
+        shape_(shape_of(configuration, spec)),
+        keeper_(spec.cache_folder / kKeeperSocket) {}
+
+  RunningVm run() {
+    if (can_use_keeper()) {
+      KeeperAnswer answer =
+          ask(configuration_.start == Start::kPool && guest_.shares.empty() ? Wanted::kWarm : Wanted::kTemplate);
+      for (int tries = 0; std::holds_alternative<WarmMachine>(answer); ++tries) {
+        if (auto vm = attempt("a waiting VM", [&] { return take(std::get<WarmMachine>(std::move(answer))); })) {
+          return std::move(*vm);
+        }
+        answer = ask(tries == 0 ? Wanted::kWarm : Wanted::kTemplate);
+      }
+      if (const auto* saved = std::get_if<Template>(&answer)) {
+        if (auto vm = attempt("a clone of the template", [&] { return clone(*saved); })) {
+          return std::move(*vm);
+        }
+        ask(Wanted::kRemoval);
+      }
+    }
+    return boot();
+  }
+
+ private:
+  // A clone runs a kernel that booted already: its agent answers at once, or never.
+  static constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(10);
+
+  bool can_use_keeper() const {
+    return configuration_.start != Start::kCold && shape_.console_log == ConsoleLog::kNone &&
+           open_disk(disks_.image, O_RDONLY).size == kDiskSize && open_disk(disks_.scratch, O_RDWR).size == kDiskSize;
+  }
+
+  KeeperAnswer ask(Wanted wanted) const {
+    try {
+      return ask_keeper(keeper_, make_request(configuration_, shape_, wanted));
+    } catch (const Error& error) {
+      log::warn("container {}: {}", spec_.id, error.message());
+      return std::monostate();
+    }
+  }
+
+  template <typename Way>
+  std::optional<RunningVm> attempt(const char* what, Way way) const {
+    try {
+      return way();
+    } catch (const Error& error) {
+      log::warn("container {}: {} can't be used: {}", spec_.id, what, error.message());
+      return std::nullopt;
+    }
+  }
+
+  RunningVm take(WarmMachine warm) const {
+    RunningVm vm;
+    UniqueFd network_namespace = std::move(warm.network_namespace);
+    vm.machine = Machine::adopt(configuration_, std::move(warm));
+    // The kernel takes its time for this (docs/decisions/0003); the container is created in the guest meanwhile.
+    vm.moved = std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); });
+    join_network(vm, network_namespace);
+    vm.machine->change_disks(open_disk(disks_.image, O_RDONLY).file, open_disk(disks_.scratch, O_RDWR).file);
+    configure(vm, kPatience);
+    return vm;
+  }
+
+  RunningVm clone(const Template& saved) const {
+    RunningVm vm;
+    MachineRequest request = make_machine_request(vm);
+    vm.machine = Machine::clone(configuration_, std::move(request), saved);
+    configure(vm, kPatience);
+    return vm;
+  }
+
+  RunningVm boot() const {
+    RunningVm vm;
+    MachineRequest request = make_machine_request(vm);
+    vm.machine = Machine::boot(configuration_, std::move(request));
+    configure(vm, configuration_.boot_timeout);
+    return vm;
+  }
+
+  MachineRequest make_machine_request(RunningVm& vm) const {
+    MachineRequest request{.shape = shape_,
+                           .image = open_disk(disks_.image, O_RDONLY).file,
+                           .scratch = open_disk(disks_.scratch, O_RDWR).file,
+                           .tap = {},
+                           .shares = guest_.shares,
+                           .staging = staging_,
+                           .cgroup = &cgroup_};
+    join_network(vm, {});
+    request.tap = vm.network ? vm.network->take_tap() : make_idle_tap().file;
+    return request;
+  }
+
+  /// Nothing where the container's network is a loopback only.
+  void join_network(RunningVm& vm, const UniqueFd& waiting) const {
+    if (!guest_.network_namespace.empty()) {
+      vm.network = std::make_unique<NetworkLink>(guest_.network_namespace, waiting);
+      if (!vm.network->has_link()) {
+        vm.network.reset();
+      }
+    }
+  }
+
+  void configure(RunningVm& vm, std::chrono::milliseconds patience) const {
+    vm.session = std::make_unique<AgentSession>(vm.machine->take_agent_channel());
+    wire::ConfigureRequest request;
+    request.set_entropy(random_bytes(agent::kEntropySize));
+    request.set_wall_clock_nanoseconds(now().time_since_epoch().count());
+    request.set_hostname(guest_.spec.hostname.empty() ? spec_.id.substr(0, 12) : guest_.spec.hostname);
+    if (vm.network) {
+      fill(*request.mutable_network(), vm.network->guest());
+    }
+    wire::Empty nothing;
+    try {
+      vm.session->call("Configure", request, nothing, patience);
+    } catch (const Error& error) {
+      throw error.code() == ErrorCode::kUnavailable
+          ? Error(error.code(), "the VM ended as it started: " + vm.machine->why_lost())
+          : error.wrap("start the VM");
+    }
+  }
+
+  const Configuration& configuration_;
+  const SandboxSpec& spec_;
+  const GuestSpec& guest_;
+  const linux::Cgroup& cgroup_;
+  const std::filesystem::path& staging_;
+  RootDiskPaths disks_;
+  MachineShape shape_;
+  std::filesystem::path keeper_;
+};
+
+}  // namespace
+
+MachineShape shape_of(const Configuration& configuration, const SandboxSpec& spec) {
+  auto accelerator =
+      configuration.accelerator ? *configuration.accelerator : choose_accelerator(configuration.cache_folder).accelerator;
+  return {.accelerator = accelerator,
+          .memory = machine_memory(spec.spec.linux_.resources.memory_limit, configuration.default_memory),
+          .processors = configuration.processors,
+          .console_log = configuration.console_log.empty() ? ConsoleLog::kNone : ConsoleLog::kFile};
+}
+
+RunningVm start_vm(const Configuration& configuration, const SandboxSpec& spec, const GuestSpec& guest,
+                   const linux::Cgroup& cgroup, const std::filesystem::path& staging) {
+  return Starter(configuration, spec, guest, cgroup, staging).run();
+}
+
+}  // namespace bulkhead::sandbox::vm
