@@ -1,5 +1,4 @@
 """Fixtures of the black-box tests. Every test can run against the reference too: pytest --against=dockerd."""
-import contextlib
 import fcntl
 import os
 import pathlib
@@ -11,6 +10,7 @@ import pytest
 
 from support import client, images, leftovers
 from support.engines import KINDS
+from support.live_engine import live_engine, load
 from support.registry import Registry
 
 PREFIX = "bulkhead-test-"
@@ -85,44 +85,6 @@ def against(request):
     return request.config.getoption("--against")
 
 
-@contextlib.contextmanager
-def live_engine(engine):
-    """An engine with busybox:1, from start to its end, and the check that nothing is left then."""
-    before = leftovers.Before()
-    try:
-        engine.start()
-        load(engine, "busybox:1")
-    except BaseException:
-        end_by_force(engine)
-        raise
-    try:
-        yield engine
-    finally:
-        try:
-            if not engine.alive():
-                engine.start()  # only an engine can tell what its containers left
-            engine.api.remove_all_containers()
-            engine.stop()
-            if engine.name == "bulkheadd":
-                before.assert_nothing_left(engine.folder, engine.own_name())
-            assert not (reports := engine.sanitizer_reports()), reports
-        finally:
-            end_by_force(engine)
-
-
-def end_by_force(engine):
-    engine.kill()
-    leftovers.sweep(engine.folder)
-    engine.clean_up()
-
-
-def load(engine, name):
-    with open(images.image_folder() / images.IMAGES[name], "rb") as archive:
-        answer = engine.api.post("/images/load", archive, headers={"Content-Type": "application/x-tar"}, timeout=300)
-    assert answer.status == 200 and b'"error"' not in answer.body, answer
-    return name
-
-
 @pytest.fixture(scope="session")
 def shared_engine(make_engine):
     """One engine for all tests that only want one that is there."""
@@ -150,6 +112,12 @@ def own_engine(make_engine, request):
     request.node.engines = [(engine, 0)]
     with live_engine(engine):
         yield engine
+
+
+@pytest.fixture
+def engine_with(make_engine):
+    """`with engine_with(argument, ...) as engine`: one with arguments of its own."""
+    return lambda *arguments: live_engine(make_engine(arguments=arguments))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""`./dev demo`: a real Debian image in a real registry, pulled and run with --isolation=process; nothing is left afterwards."""
+"""`./dev demo`: a real Debian image in a real registry, pulled and run with --isolation=process and with --isolation=hyperv; nothing is left afterwards."""
 import os
 import pathlib
 import shlex
@@ -17,6 +17,7 @@ from support.leftovers import Before, sweep  # noqa: E402
 from support.registry import Registry  # noqa: E402
 
 INSIDE = "cat /etc/os-release; uname -r; id; ip addr"
+KERNEL = "echo kernel $(uname -r), boot $(cat /proc/sys/kernel/random/boot_id)"
 
 
 def say(text):
@@ -53,10 +54,13 @@ def show(engine, registry, folder):
     client = Client(engine, folder)
     client.run("pull", image)
     client.run_on_terminal("run", "--name", "demo", "-it", "--isolation=process", image, "bash", "-c", INSIDE)
+    client.run_on_terminal("run", "--name", "demo-vm", "-it", "--isolation=hyperv", image, "bash", "-c", INSIDE)
     client.run("ps", "--all")
+    for mode, name in (("process", "demo-process"), ("hyperv", "demo-hyperv")):
+        client.run("run", "--name", name, f"--isolation={mode}", image, "bash", "-c", KERNEL)
     if client.name == "docker":
-        client.run("inspect", "--format", "isolation: {{.HostConfig.Isolation}}, exit code: {{.State.ExitCode}}", "demo")
-    client.run("rm", "demo")
+        client.run("inspect", "--format", "{{.Name}}: isolation {{.HostConfig.Isolation}}, exit code {{.State.ExitCode}}", "demo", "demo-vm")
+    client.run("rm", "demo", "demo-vm", "demo-process", "demo-hyperv")
 
 
 def main():

@@ -93,7 +93,17 @@ json network_settings(const engine::Container& container) {
           {"Networks", networks(container)}};
 }
 
+/// What Docker has no word for. Clients pass over what they don't know.
+json wall(const engine::Container& container) {
+  return {{"Isolation", container.host_config.isolation},
+          {"OwnKernel", container.own_kernel},
+          {"Accelerator", container.accelerator}};
+}
+
 json graph_driver(const engine::Container& container) {
+  if (container.own_kernel) {
+    return {{"Name", "disks"}, {"Data", {{"LowerDir", container.lower_folders}}}};
+  }
   std::string top = std::filesystem::path(container.upper_folder).parent_path().native();
   return {{"Name", "overlay2"},
           {"Data",
@@ -142,10 +152,13 @@ json container_details(const engine::Container& container) {
           {"ExecIDs", list_or_null(container.exec_ids)},
           {"HostConfig", engine::to_json(container.host_config)},
           {"GraphDriver", graph_driver(container)},
+          {"Bulkhead", wall(container)},
           {"Mounts", mounts(container)},
           {"Config", engine::to_json(container.config)},
           {"NetworkSettings", network_settings(container)}};
 }
+
+namespace {
 
 int64_t tree_size(const std::filesystem::path& folder) {
   std::string path = folder.native();
@@ -164,8 +177,18 @@ int64_t tree_size(const std::filesystem::path& folder) {
   return sum;
 }
 
+}  // namespace
+
+int64_t written_size(const engine::Container& container) {
+  if (container.disk.empty()) {
+    return tree_size(container.upper_folder);
+  }
+  struct stat status {};
+  return ::stat(container.disk.c_str(), &status) == 0 ? int64_t{status.st_blocks} * 512 : 0;
+}
+
 void add_sizes(json& view, const engine::Container& container, const std::vector<image::Image>& images) {
-  int64_t written = container.upper_folder.empty() ? 0 : tree_size(container.upper_folder);
+  int64_t written = written_size(container);
   auto image =
       std::find_if(images.begin(), images.end(), [&](const image::Image& one) { return one.id == container.image_id; });
   view["SizeRw"] = written;

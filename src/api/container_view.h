@@ -16,7 +16,7 @@ nlohmann::json container_summary(const engine::Container& container, TimePoint n
 nlohmann::json container_details(const engine::Container& container);
 /// Adds SizeRw and SizeRootFs.
 void add_sizes(nlohmann::json& view, const engine::Container& container, const std::vector<image::Image>& images);
-/// Bytes of the files below a folder, each counted once; 0 where there is no such folder.
-int64_t tree_size(const std::filesystem::path& folder);
+/// Bytes that the container wrote: of its files, each counted once, or what its disk takes.
+int64_t written_size(const engine::Container& container);
 
 }  // namespace bulkhead::api

@@ -147,7 +147,7 @@ void containers_prune(Request& request) {
     if (!may_be_pruned(container, filters, until)) {
       continue;
     }
-    int64_t size = container.upper_folder.empty() ? 0 : tree_size(container.upper_folder);
+    int64_t size = written_size(container);
     try {
       request.engine.remove(container.id, engine::Engine::Force::kNo);
       deleted.push_back(container.id);

@@ -89,6 +89,9 @@ void containers_create(Request& request) {
   body.erase("HostConfig");
   body.erase("NetworkingConfig");
   create.config = engine::parse_container_config(body);
+  if (auto credentials = request.exchange.credentials()) {
+    create.caller.uid = credentials->uid;
+  }
   engine::CreateResult result = request.engine.create(create);
   answer_json(request, 201, {{"Id", result.id}, {"Warnings", result.warnings}});
 }

@@ -61,10 +61,20 @@ void networks_list(Request& request);
 void networks_inspect(Request& request);
 void networks_prune(Request& request);
 
+// kernels.cc
+void kernels_list(Request& request);
+void kernels_add(Request& request);
+void kernels_remove(Request& request);
+
 // volumes.cc
 void volumes_list(Request& request);
 void volumes_inspect(Request& request);
 void volumes_prune(Request& request);
+
+// policy.cc
+void policy_status(Request& request);
+void policy_of_container(Request& request);
+void policy_audit(Request& request);
 
 // unavailable.cc
 void not_available(Request& request);

@@ -77,12 +77,21 @@ constexpr std::array kRoutes = {
     Route{"POST", "/networks/{name}/disconnect", not_available},
     Route{"DELETE", "/networks/{name}", not_available},
 
+    // Beyond Docker's API: the kernels of guests.
+    Route{"GET", "/kernels", kernels_list},
+    Route{"POST", "/kernels", kernels_add},
+    Route{"DELETE", "/kernels/{name}", kernels_remove},
+
     Route{"GET", "/volumes", volumes_list},
     Route{"POST", "/volumes/create", not_available},
     Route{"POST", "/volumes/prune", volumes_prune},
     Route{"GET", "/volumes/{path}", volumes_inspect},
     Route{"PUT", "/volumes/{path}", not_available},
     Route{"DELETE", "/volumes/{path}", volumes_inspect},
+
+    Route{"GET", "/bulkhead/policy", policy_status},
+    Route{"GET", "/bulkhead/policy/audit", policy_audit},
+    Route{"GET", "/bulkhead/containers/{name}/policy", policy_of_container},
 
     Route{"POST", "/build", not_available},
     Route{"POST", "/build/prune", build_prune},

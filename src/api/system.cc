@@ -55,6 +55,20 @@ json security_options(const engine::EngineInfo& info) {
   return options;
 }
 
+/// docker info prints them as they are.
+json labels(const engine::EngineInfo& info) {
+  json lines = {"org.bulkhead.isolation.default=" + info.default_isolation + " (" + info.default_isolation_because + ")",
+                "org.bulkhead.host.kind=" + info.host_kind + " (" + info.host_kind_because + ")"};
+  for (const engine::IsolationInfo& wall : info.isolations) {
+    std::string prefix = "org.bulkhead.isolation." + wall.mode;
+    lines.push_back(prefix + "=" + (wall.available ? "available" : "not available: " + wall.reason));
+    if (!wall.accelerator.empty()) {
+      lines.push_back(prefix + ".accelerator=" + wall.accelerator + " (" + wall.accelerator_reason + ")");
+    }
+  }
+  return lines;
+}
+
 void add_capabilities(json& answer) {
   for (const char* name : {"MemoryLimit", "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota", "CPUShares", "CPUSet", "PidsLimit",
                            "IPv4Forwarding", "BridgeNfIptables", "BridgeNfIp6tables", "OomKillDisable"}) {
@@ -158,7 +172,7 @@ void system_info(Request& request) {
                  {"MemTotal", info.memory},
                  {"DockerRootDir", info.root.native()},
                  {"Name", info.name},
-                 {"Labels", json::array()},
+                 {"Labels", labels(info)},
                  {"ServerVersion", BULKHEAD_VERSION},
                  {"LiveRestoreEnabled", true},
                  {"Isolation", info.default_isolation},

@@ -1,6 +1,7 @@
 // The engine's daemon: the Engine API on its sockets, in front of one engine.
 #include <fmt/format.h>
 #include <malloc.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -9,12 +10,14 @@
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "api/api.h"
 #include "engine/engine.h"
 #include "http/server.h"
 #include "linux/sealed_executable.h"
+#include "settings/daemon_settings.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/log.h"
@@ -30,13 +33,22 @@ struct Options {
   bulkhead::engine::EngineOptions engine;
   std::vector<std::string> hosts;
   std::filesystem::path pid_file;
+  std::filesystem::path config_file;  // "": the usual one, where it is there
+  std::vector<std::string> exec_options;
   bool debug = false;
 };
 
 bulkhead::http::Server* stopping_server = nullptr;
+int reload_event = -1;  // eventfd(2)
 
 extern "C" void stop_server(int /*signal*/) { stopping_server->stop(); }
 extern "C" void ignore_signal(int /*signal*/) {}
+extern "C" void ask_for_reload(int /*signal*/) {
+  int error_number = errno;
+  uint64_t one = 1;
+  [[maybe_unused]] ssize_t written = ::write(reload_event, &one, sizeof(one));
+  errno = error_number;
+}
 
 /// Handlers, no blocked or ignored signals: those would be inherited by every shim and container (execve(2)).
 void handle_signals(bulkhead::http::Server& server) {
@@ -48,9 +60,23 @@ void handle_signals(bulkhead::http::Server& server) {
   }
   action.sa_handler = ignore_signal;
   action.sa_flags = SA_RESTART;
-  for (int signal : {SIGPIPE, SIGHUP}) {
-    sigaction(signal, &action, nullptr);
+  sigaction(SIGPIPE, &action, nullptr);
+  action.sa_handler = ask_for_reload;
+  sigaction(SIGHUP, &action, nullptr);
+}
+
+/// Reads the policy again at each SIGHUP, on a thread of its own for as long as the process lives.
+void reload_on_request(bulkhead::engine::Engine& engine) {
+  reload_event = ::eventfd(0, EFD_CLOEXEC);
+  if (reload_event < 0) {
+    throw bulkhead::system_error("create an eventfd");
   }
+  std::thread([&engine] {
+    uint64_t count = 0;
+    while (::read(reload_event, &count, sizeof(count)) == sizeof(count) || errno == EINTR) {
+      engine.reload_policy();
+    }
+  }).detach();
 }
 
 /// The daemon's memory is shared by all that it does: many arenas would each keep what was freed (mallopt(3)).
@@ -110,11 +136,47 @@ void describe(CLI::App& app, Options& options) {
       ->default_str("a free one");
   app.add_option("--init-path", options.engine.init_binary, "The init of containers run with --init")
       ->default_str("searched for");
+  for (const auto& [name, text] :
+       {std::pair{"accelerator", "What runs the VMs of hyperv isolation: kvm, tcg or auto"},
+        {"kernel", "The guests' kernel"},
+        {"initramfs", "The guests' first file system"},
+        {"start", "How a VM begins: pool (takes one that waits), clone (of a template) or cold; each falls back to the next"},
+        {"qemu", "The program that runs the VMs"}}) {
+    app.add_option_function<std::string>(
+        std::string("--vm-") + name,
+        [&options, setting = std::string(name)](const std::string& value) { options.engine.vm_settings[setting] = value; },
+        text);
+  }
+  app.add_option("--vm-warm", options.engine.warm_machines,
+                 "How many VMs run ahead of the containers that will take them; 0: none, and no template to make them from")
+      ->capture_default_str();
+  app.add_option("--config-file", options.config_file, "File of settings, in dockerd's format")
+      ->default_str(bulkhead::settings::kDefaultFile);
+  app.add_option(
+      "--exec-opt", options.exec_options,
+      "isolation=process or isolation=hyperv: the mode of containers that ask for none (the kind of host decides else)");
+  app.add_option("--policy", options.engine.policy_file, "The policy: who may have which container (docs/policy.md)")
+      ->default_str("/etc/bulkhead/policy.yaml where it exists");
   app.add_option("-p,--pidfile", options.pid_file, "File to write the process id to");
   app.add_flag("-D,--debug", options.debug, "Say more in the log");
 }
 
+/// The file first, then the command line.
+void apply_settings(Options& options) {
+  namespace settings = bulkhead::settings;
+  bool is_named = !options.config_file.empty();
+  settings::DaemonSettings found = settings::read_daemon_settings(
+      is_named ? options.config_file : settings::kDefaultFile, is_named ? settings::Missing::kError : settings::Missing::kFine);
+  settings::add_exec_options(found, options.exec_options);
+  options.engine.default_isolation = found.isolation;
+  options.engine.default_isolation_source = found.isolation_source;
+  options.debug = options.debug || found.debug;
+  auto& registries = options.engine.insecure_registries;
+  registries.insert(registries.end(), found.insecure_registries.begin(), found.insecure_registries.end());
+}
+
 int run(Options options) {
+  apply_settings(options);
   if (options.debug) {
     bulkhead::log::set_level(bulkhead::log::Level::kDebug);
   }
@@ -128,6 +190,9 @@ int run(Options options) {
     throw bulkhead::system_error(fmt::format("the shim '{}'", options.engine.shim.native()));
   }
   options.engine.shim = std::filesystem::absolute(options.engine.shim);
+  if (!options.engine.policy_file.empty()) {
+    options.engine.policy_file = std::filesystem::absolute(options.engine.policy_file);
+  }
   if (options.hosts.empty()) {
     options.hosts.push_back("unix://" + (options.engine.run_root / "bulkhead.sock").native());
   }
@@ -139,6 +204,7 @@ int run(Options options) {
   bulkhead::engine::Engine engine(options.engine);
   bulkhead::api::Api api(engine);
   bulkhead::http::Server server([&](bulkhead::http::Exchange& exchange) { api.handle(exchange); }, {});
+  reload_on_request(engine);
   handle_signals(server);
   for (const std::string& host : options.hosts) {
     listen(server, host);

@@ -2,11 +2,46 @@
 #include <sys/prctl.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <string_view>
 
 #include "linux/sealed_executable.h"
 #include "sandbox/process/process_isolation.h"
+#include "sandbox/vm/configuration.h"
+#include "sandbox/vm/keeper/keeper.h"
+#include "sandbox/vm/vm_isolation.h"
 #include "shim/commands.h"
 #include "support/error.h"
+
+namespace {
+using bulkhead::sandbox::vm::Configuration;
+using bulkhead::sandbox::vm::kConfigurationFile;
+using bulkhead::sandbox::vm::read_configuration;
+
+/// The guest's kernel and first file system are installed beside this executable. By the name that it was called with: what
+/// runs may be a sealed copy without a place.
+Configuration guest_files(const char* called) {
+  Configuration configuration;
+  std::filesystem::path folder = std::filesystem::path(called).parent_path();
+  folder = folder.empty() ? "/usr/lib/bulkhead" : std::filesystem::absolute(folder);
+  configuration.kernel = folder / "bulkhead-vmlinux";
+  configuration.initramfs = folder / "bulkhead-initramfs.cpio";
+  return configuration;
+}
+
+/// -cache-folder FOLDER vm-keeper OPTION...: prepares VMs for the shims of one engine (sandbox/vm/keeper).
+int keep_machines(int argc, char** argv) {
+  try {
+    Configuration configuration = read_configuration(std::filesystem::path(argv[2]) / kConfigurationFile, guest_files(argv[0]));
+    auto options = bulkhead::sandbox::vm::parse_keeper_options({argv + 4, argv + argc});
+    return bulkhead::sandbox::vm::run_vm_keeper(configuration, options);
+  } catch (const std::exception& error) {
+    (void)std::fprintf(stderr, "containerd-shim-bulkhead-v2 vm-keeper: %s\n", error.what());
+    return 1;
+  }
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   try {
@@ -18,7 +53,13 @@ int main(int argc, char** argv) {
   }
   // Executed through a descriptor, it would be called by that descriptor's number.
   ::prctl(PR_SET_NAME, "containerd-shim", 0, 0, 0);
+  if (argc > 3 && std::string_view(argv[3]) == "vm-keeper") {
+    return keep_machines(argc, argv);
+  }
   bulkhead::shim::IsolationRegistry isolations;
-  isolations.add("process", [] { return std::make_unique<bulkhead::sandbox::ProcessIsolation>(); });
+  isolations.add("process", [](const auto&) { return std::make_unique<bulkhead::sandbox::ProcessIsolation>(); });
+  isolations.add("hyperv", [guest = guest_files(argv[0])](const std::filesystem::path& cache_folder) {
+    return std::make_unique<bulkhead::sandbox::VmIsolation>(read_configuration(cache_folder / kConfigurationFile, guest));
+  });
   return bulkhead::shim::run_command(argc, argv, isolations);
 }

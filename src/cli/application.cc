@@ -46,6 +46,10 @@ constexpr std::array kVerbs = {
     Verb{"history", "Show the steps an image was made in", run_history},
     Verb{"load", "Read images from a tar archive", run_load},
     Verb{"import", "Make an image of a root file system's tar archive", run_import},
+    Verb{"compat", "Show on which hosts an image runs, and in which mode", run_compat},
+    Verb{"doctor", "Check what isolation needs of this host", run_doctor},
+    Verb{"kernel", "List, add and remove the kernels of hyperv isolation", run_kernel},
+    Verb{"policy", "Check a policy, and see what it decided and why", run_policy},
     Verb{"info", "Show what the engine is and can do", run_info},
     Verb{"version", "Show the versions of client and engine", run_version},
 };

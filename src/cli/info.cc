@@ -84,6 +84,7 @@ int run_info(Api& api, Words words) {
     }
   }
   print_list(info, "SecurityOptions", "Security options");
+  print_list(info, "Labels", "Labels");
   print_list(info, "Warnings", "Warnings");
   return 0;
 }

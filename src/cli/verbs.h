@@ -34,6 +34,10 @@ int run_import(Api& api, Words words);
 int run_tag(Api& api, Words words);
 int run_history(Api& api, Words words);
 int run_rmi(Api& api, Words words);
+int run_compat(Api& api, Words words);
+int run_doctor(Api& api, Words words);
+int run_kernel(Api& api, Words words);
+int run_policy(Api& api, Words words);
 int run_info(Api& api, Words words);
 int run_version(Api& api, Words words);
 

@@ -101,11 +101,11 @@ std::vector<std::string> available_capabilities() {
   return available;
 }
 
-std::vector<std::string> granted_capabilities(const HostConfig& host_config) {
+std::vector<std::string> granted_capabilities(const HostConfig& host_config, const std::vector<std::string>& available) {
   auto add = normalized(host_config.cap_add, "CapAdd");
   auto drop = normalized(host_config.cap_drop, "CapDrop");
   if (host_config.privileged) {
-    return available_capabilities();
+    return available;
   }
   std::vector<std::string> granted;
   auto grant = [&](const std::vector<std::string>& names) {
@@ -120,7 +120,7 @@ std::vector<std::string> granted_capabilities(const HostConfig& host_config) {
     return names;
   };
   if (contains(add, kAll)) {
-    grant(without_dropped(available_capabilities()));
+    grant(without_dropped(available));
   } else if (contains(drop, kAll)) {
     grant(add);
   } else {

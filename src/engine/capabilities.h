@@ -16,7 +16,9 @@ const std::vector<std::string>& all_capabilities();
 /// Of these, what this process may give at all: an engine inside a container of its own, or on an older kernel, has fewer.
 std::vector<std::string> available_capabilities();
 /// Throws kInvalidArgument "invalid CapAdd: unknown capability: ..." as Docker does.
-std::vector<std::string> granted_capabilities(const HostConfig& host_config);
+/// `available`: all that may be given at all.
+std::vector<std::string> granted_capabilities(const HostConfig& host_config,
+                                              const std::vector<std::string>& available = available_capabilities());
 /// The sets for a process: only root starts with them; for everybody else they bound what execve(2) can give.
 oci::Capabilities capability_sets(const std::vector<std::string>& granted, uid_t uid);
 

@@ -10,6 +10,8 @@
 
 #include "engine/container_config.h"
 #include "network/network_store.h"
+#include "policy/decision.h"
+#include "policy/request.h"
 #include "support/time.h"
 
 namespace bulkhead::engine {
@@ -26,6 +28,12 @@ struct MountView {
   bool read_write = true;
 };
 
+/// What was asked of the policy when a container was made, and what it said.
+struct PolicyRecord {
+  policy::Request request;
+  policy::Decision decision;
+};
+
 struct Container {
   std::string id, name;  // name without the leading '/'
   TimePoint created{};
@@ -35,7 +43,10 @@ struct Container {
   HostConfig host_config;  // isolation is the mode in force, never "default"
   std::string image_id;    // "sha256:..."
   std::vector<std::string> chain_ids;
+  bool own_kernel = false;  // task::IsolationDescription, at create
+  std::string accelerator;  // likewise
   std::vector<MountView> mounts;
+  std::optional<PolicyRecord> policy;  // none: made before there were policies
 
   Status status = Status::kCreated;
   pid_t pid = 0;  // 0 unless running
@@ -47,7 +58,8 @@ struct Container {
   bool stopped_by_user = false;
 
   std::string resolv_conf_path, hostname_path, hosts_path, log_path;
-  std::string lower_folders, upper_folder, work_folder;
+  std::string lower_folders, upper_folder, work_folder;  // the last two are empty where it has a disk
+  std::string disk;                                      // with a kernel of its own: what the container wrote
   std::optional<network::Endpoint> endpoint;
   std::vector<std::string> exec_ids;
 

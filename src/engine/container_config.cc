@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstdio>
 #include <set>
 #include <sstream>
@@ -288,7 +289,37 @@ void check_resources(const HostConfig& config) {
   }
 }
 
+/// "10G", "512m", "1048576".
+int64_t parse_storage_size(const std::string& text) {
+  constexpr std::string_view kUnits = "bkmgt";
+  int64_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string unit = lower(std::string(end, text.data() + text.size()));
+  if (unit.size() > 1 && (unit.ends_with("b"))) {
+    unit.pop_back();
+  }
+  size_t power = unit.empty() ? 0 : kUnits.find(unit);
+  if (error != std::errc() || number <= 0 || unit.size() > 1 || power == std::string_view::npos ||
+      number > (int64_t{1} << 50) >> (10 * power)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("invalid size '{}' in --storage-opt: use a number with k, m, g or t", text));
+  }
+  return number << (10 * power);
+}
+
+void read_storage_options(JsonObject& object, HostConfig& config) {
+  std::map<std::string, std::string> options;
+  object.read("StorageOpt", options);
+  for (const auto& [name, value] : options) {
+    if (name != "size") {
+      throw Error(ErrorCode::kInvalidArgument, fmt::format("unknown storage option '{}': there is 'size'", name));
+    }
+    config.storage_size = parse_storage_size(value);
+  }
+}
+
 void read_wall(JsonObject& object, HostConfig& config) {
+  read_storage_options(object, config);
   config.isolation = read_isolation(object);
   object.read("Privileged", config.privileged);
   object.read("ReadonlyRootfs", config.readonly_rootfs);
@@ -522,6 +553,9 @@ json to_json(const HostConfig& config) {
   value.update(resources_json(config));
   if (!config.tmpfs.empty()) {
     value["Tmpfs"] = config.tmpfs;
+  }
+  if (config.storage_size > 0) {
+    value["StorageOpt"] = {{"size", std::to_string(config.storage_size)}};
   }
   if (!config.sysctls.empty()) {
     value["Sysctls"] = config.sysctls;

@@ -63,6 +63,7 @@ struct HostConfig {
   RestartPolicy restart_policy;
   bool auto_remove = false, privileged = false, readonly_rootfs = false;
   std::optional<bool> init;
+  int64_t storage_size = 0;           // --storage-opt size, bytes; 0: not limited
   std::string isolation = "default";  // lower case after parsing: "default", "process", "hyperv"
   std::vector<std::string> cap_add, cap_drop, security_opt, group_add;
   std::vector<std::string> dns, dns_options, dns_search, extra_hosts;

@@ -31,6 +31,8 @@ std::string definition_of(const Container& container) {
                 {"host_config", to_json(container.host_config)},
                 {"image_id", container.image_id},
                 {"chain_ids", container.chain_ids},
+                {"own_kernel", container.own_kernel},
+                {"accelerator", container.accelerator},
                 {"mounts", mounts},
                 {"log_path", container.log_path},
                 {"hosts_path", container.hosts_path},
@@ -38,7 +40,12 @@ std::string definition_of(const Container& container) {
                 {"resolv_conf_path", container.resolv_conf_path},
                 {"lower", container.lower_folders},
                 {"upper", container.upper_folder},
+                {"disk", container.disk},
                 {"work", container.work_folder}};
+  if (container.policy) {
+    value["policy"] = {{"request", policy::to_json(container.policy->request)},
+                       {"decision", policy::to_json(container.policy->decision)}};
+  }
   // Environment and labels need not be UTF-8.
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -52,6 +59,8 @@ void read_definition(const std::string& text, Container& container) {
   container.host_config = parse_host_config(value.at("host_config"));
   container.image_id = value.at("image_id");
   container.chain_ids = value.at("chain_ids").get<std::vector<std::string>>();
+  container.own_kernel = value.value("own_kernel", false);
+  container.accelerator = value.value("accelerator", "");
   for (const json& mount : value.at("mounts")) {
     container.mounts.push_back({.type = mount[0],
                                 .source = mount[1],
@@ -66,7 +75,12 @@ void read_definition(const std::string& text, Container& container) {
   container.resolv_conf_path = value.at("resolv_conf_path");
   container.lower_folders = value.at("lower");
   container.upper_folder = value.at("upper");
+  container.disk = value.value("disk", "");
   container.work_folder = value.at("work");
+  if (auto policy = value.find("policy"); policy != value.end()) {
+    container.policy = PolicyRecord{.request = policy::request_of_json(policy->at("request")),
+                                    .decision = policy::decision_of_json(policy->at("decision"))};
+  }
 }
 
 std::string state_of(const Container& container) {

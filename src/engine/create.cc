@@ -4,11 +4,14 @@
 
 #include <algorithm>
 
+#include "compat/windows_text.h"
 #include "engine/engine_state.h"
 #include "engine/names.h"
 #include "engine/spec_builder.h"
+#include "storage/disks.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/log.h"
 #include "support/random.h"
 #include "support/scope_guard.h"
 
@@ -81,7 +84,8 @@ std::string host_name_of_this_machine() {
   if (gethostname(name.data(), name.size() - 1) != 0) {
     throw system_error("read the host's name");
   }
-  return name.c_str();
+  name.resize(name.find('\0'));
+  return name;
 }
 
 void set_host_name(Container& container) {
@@ -97,13 +101,30 @@ void set_host_name(Container& container) {
   }
 }
 
-/// The mode in force. Only process isolation is there so far: a thicker wall that was asked for is never replaced by a thinner.
-std::string resolve_isolation(const std::string& asked) {
-  if (asked == "hyperv") {
-    throw Error(ErrorCode::kNotSupported,
-                "hyperv isolation is not available yet in this version: use --isolation=process, or leave the option out");
+/// What the mode in force can do; a thicker wall, whoever wanted it, is never replaced by a thinner. Throws where it can't be
+/// made here; who didn't ask for it is told why it has to be this one, and the ways out.
+task::IsolationDescription need_mode(IsolationModes& modes, const IsolationDefault& defaults, const Container& container) {
+  const std::string& name = container.host_config.isolation;
+  const PolicyRecord& policy = *container.policy;
+  try {
+    task::IsolationDescription mode = modes.need(name);
+    check_mode(name, mode, container.host_config);
+    return mode;
+  } catch (const Error& error) {
+    if (policy.request.asked_mode) {
+      throw;
+    }
+    bool by_policy = !policy.decision.rule.empty() || !policy.decision.because.empty();
+    Error told =
+        name == defaults.mode ? Error(error.code(), fmt::format("{}. {}", error.message(), default_remedies(defaults))) : error;
+    throw by_policy ? told.wrap(policy.decision.text()) : told;
   }
-  return "process";
+}
+
+void check_operating_system(const std::string& name, const image::Image& image) {
+  if (!image::has_layers_here(image)) {
+    throw Error(ErrorCode::kNotSupported, compat::refuse_windows_image(name, image.os_version));
+  }
 }
 
 void fill_namespace_modes(HostConfig& config) {
@@ -117,14 +138,27 @@ void fill_namespace_modes(HostConfig& config) {
 
 }  // namespace
 
+policy::Mode Engine::State::usual_mode() const {
+  return policy::mode_of(isolation_default.mode).value_or(policy::Mode::kHyperv);
+}
+
 Container Engine::State::define(const CreateRequest& request, std::vector<std::string>& warnings) {
   image::Image image = images.find(request.config.image);
+  check_operating_system(request.config.image, image);
   Container container;
   container.id = random_hex(32);
   container.created = now();
   container.config = request.config;
   container.host_config = request.host_config;
-  container.host_config.isolation = resolve_isolation(request.host_config.isolation);
+  admission.admit(request, image, usual_mode(), container);
+  auto give_place_back = ScopeGuard([&] { admission.release(container.id); });
+  task::IsolationDescription mode = need_mode(isolations, isolation_default, container);
+  container.own_kernel = mode.own_kernel;
+  container.accelerator = mode.accelerator;
+  kernel_fit.check(image, container);
+  if (auto warning = isolation_warning(isolation_default, container.host_config.isolation)) {
+    warnings.push_back(std::move(*warning));
+  }
   for (const std::string& volume : request.config.volumes) {
     warnings.push_back(
         fmt::format("The volume {} is kept in the container's writable layer and removed with the container.", volume));
@@ -146,7 +180,26 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
   container.resolv_conf_path = folder / "resolv.conf";
   container.log_path =
       container.host_config.log_driver == "json-file" ? folder / (container.id + "-json.log") : std::filesystem::path();
+  give_place_back.dismiss();
   return container;
+}
+
+/// VMs are prepared in the background. Where that fails they are booted when they are needed.
+void Engine::State::need_keeper() {
+  std::lock_guard lock(keeper_mutex);
+  if (options.warm_machines == 0 || (keeper && keeper->runs())) {
+    return;
+  }
+  try {
+    keeper = std::make_unique<task::KeeperProcess>(
+        task::KeeperRequest{.binary = options.shim,
+                            .cache_folder = options.run_root / "cache",
+                            .cgroup = fmt::format("{}-{}/vm-keeper", options.cgroup_parent, instance),
+                            .warm = options.warm_machines,
+                            .log = options.run_root / "vm-keeper.log"});
+  } catch (const Error& error) {
+    log::warn("no VMs are prepared: {}", error.message());
+  }
 }
 
 void Engine::State::take_name(Container& container, const std::string& wanted) {
@@ -183,6 +236,7 @@ void Engine::State::take_name(Container& container, const std::string& wanted) {
 CreateResult Engine::create(const CreateRequest& request) {
   CreateResult result;
   Container container = state_->define(request, result.warnings);
+  auto give_place_back = ScopeGuard([&] { state_->admission.release(container.id); });
   std::filesystem::path folder = state_->container_folder(container.id);
   const std::string& top = container.chain_ids.empty() ? "" : container.chain_ids.back();
   // Folders first, the row last: a crash in between leaves folders that no row owns, which the next start removes.
@@ -196,11 +250,18 @@ CreateResult Engine::create(const CreateRequest& request) {
       state_->layers.release(top);
     }
   });
-  state_->snapshots.create(container.id, container.chain_ids);
+  if (container.own_kernel) {
+    state_->need_keeper();
+    int64_t size = container.host_config.storage_size;
+    state_->snapshots.create_disks(container.id, container.chain_ids, size > 0 ? size : storage::kDiskSize);
+  } else {
+    state_->snapshots.create(container.id, container.chain_ids);
+  }
   auto remove_snapshot = ScopeGuard([&] { state_->snapshots.remove(container.id); });
   auto overlay = state_->snapshots.folders(container.id);
   container.lower_folders = overlay.lower;
   container.upper_folder = overlay.upper;
+  container.disk = overlay.disk;
   container.work_folder = overlay.work;
   state_->take_name(container, request.name);
 
@@ -211,6 +272,7 @@ CreateResult Engine::create(const CreateRequest& request) {
     state_->by_id[container.id] = live;
     state_->id_by_name[container.name] = container.id;
   }
+  give_place_back.dismiss();
   remove_snapshot.dismiss();
   release_layers.dismiss();
   remove_folder.dismiss();

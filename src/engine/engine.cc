@@ -6,6 +6,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "engine/engine_state.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -14,6 +16,8 @@
 
 namespace bulkhead::engine {
 namespace {
+
+constexpr const char* kUsualPolicyFile = "/etc/bulkhead/policy.yaml";
 
 /// FNV-1a of the root's path: the same root is the same instance, after every restart.
 std::string instance_of(const std::filesystem::path& root) {
@@ -66,6 +70,20 @@ EngineOptions complete(EngineOptions options) {
   return options;
 }
 
+/// As the shim finds it: what was set, or what lies beside itself.
+std::filesystem::path guest_kernel(const EngineOptions& options) {
+  auto set = options.vm_settings.find("kernel");
+  return set != options.vm_settings.end() ? std::filesystem::path(set->second)
+                                          : options.shim.parent_path() / "bulkhead-vmlinux";
+}
+
+AdmissionOptions admission_options(const EngineOptions& options) {
+  bool is_named = !options.policy_file.empty();
+  return {.policy_file = is_named ? options.policy_file : kUsualPolicyFile,
+          .policy_kind = is_named ? PolicyFile::kNamed : PolicyFile::kUsual,
+          .audit_log = options.root / "audit.log"};
+}
+
 std::string os_release(const std::string& key) {
   std::string text;
   try {
@@ -104,7 +122,13 @@ Engine::State::State(EngineOptions engine_options)
       snapshots(options.root, layers),
       images({.root = options.root / "content", .insecure_registries = options.insecure_registries}, database, layers),
       networks({.run_root = options.run_root, .instance = instance, .bridge_subnet = options.bridge_subnet}, database),
-      records(database) {}
+      records(database),
+      isolations(options.shim, options.run_root / "cache"),
+      isolation_default(choose_default(options.default_isolation, options.default_isolation_source,
+                                       host::decide_kind(host::read_evidence()))),
+      kernels(options.root / "kernels", guest_kernel(options)),
+      kernel_fit(layers, kernels),
+      admission(admission_options(options), events) {}
 
 LivePointer Engine::State::find(const std::string& reference) {
   std::string text = reference.starts_with("/") ? reference.substr(1) : reference;
@@ -144,7 +168,17 @@ void Engine::State::publish(const Container& container, const std::string& actio
   events.publish({.type = "container", .action = action, .actor_id = container.id, .attributes = std::move(more)});
 }
 
+namespace {
+/// Where the shims of this instance look for it.
+void write_vm_settings(const EngineOptions& options) {
+  std::map<std::string, std::string> settings = options.vm_settings;
+  settings["kernels"] = options.root / "kernels";
+  replace_file(options.run_root / "cache" / "vm.json", nlohmann::json(settings).dump(), 0600, Durability::kUnsynced);
+}
+}  // namespace
+
 Engine::Engine(EngineOptions options) : state_(std::make_unique<State>(std::move(options))) {
+  write_vm_settings(state_->options);
   state_->recover();
   state_->start_restarting_containers();
 }
@@ -167,6 +201,10 @@ void remove_unused_cgroups(const std::string& parent) {
 }  // namespace
 
 void Engine::shut_down() {
+  {
+    std::lock_guard lock(state_->keeper_mutex);
+    state_->keeper.reset();
+  }
   remove_unused_cgroups(state_->options.cgroup_parent + "-" + state_->instance);
   try {
     state_->networks.remove_unused();
@@ -187,6 +225,25 @@ std::vector<Container> Engine::list() {
 Container Engine::inspect(const std::string& reference) { return state_->find(reference)->copy(); }
 
 image::ImageStore& Engine::images() { return state_->images; }
+
+std::vector<kernels::Entry> Engine::list_kernels() { return state_->kernels.list(); }
+
+kernels::Entry Engine::add_kernel(const std::string& name, const std::filesystem::path& kernel,
+                                  const std::filesystem::path& config) {
+  return state_->kernels.add(name, kernel, config);
+}
+
+void Engine::remove_kernel(const std::string& name) {
+  for (const Container& container : list()) {
+    auto chosen = container.host_config.annotations.find(compat::kKernelLabel);
+    if (container.own_kernel && chosen != container.host_config.annotations.end() && chosen->second == name) {
+      throw Error(ErrorCode::kConflict, fmt::format("kernel '{}' is used by container {} ({}): remove that first", name,
+                                                    container.id.substr(0, 12), container.name));
+    }
+  }
+  state_->kernels.remove(name);
+}
+
 network::NetworkStore& Engine::networks() { return state_->networks; }
 EventBus& Engine::events() { return state_->events; }
 
@@ -200,6 +257,24 @@ std::string Engine::user_of_image(const std::string& image_id) {
   }
   return user;
 }
+
+PolicyStatus Engine::policy_status() { return state_->admission.status(); }
+void Engine::reload_policy() { state_->admission.reload(); }
+std::vector<PolicyFinding> Engine::audit_policy() { return state_->admission.audit(list(), state_->usual_mode()); }
+
+namespace {
+void describe_policy(const PolicyStatus& status, EngineInfo& info) {
+  if (!status.file.empty()) {
+    info.security_options.push_back(fmt::format("name=policy,file={}", status.file));
+  }
+  if (!status.error.empty()) {
+    info.warnings.push_back(fmt::format("WARNING: {}: {}",
+                                        status.in_force ? "the policy was changed, and the version before stays in force"
+                                                        : "the policy can't be understood, and no container is created",
+                                        status.error));
+  }
+}
+}  // namespace
 
 EngineInfo Engine::info() {
   EngineInfo info;
@@ -219,12 +294,23 @@ EngineInfo Engine::info() {
   info.os_version = os_release("VERSION_ID");
   info.cgroup_version = std::filesystem::exists("/sys/fs/cgroup/cgroup.controllers") ? "2" : "1";
   info.cgroup_driver = "cgroupfs";
-  info.default_isolation = "process";
+  info.default_isolation = state_->isolation_default.mode;
+  info.default_isolation_because = state_->isolation_default.because;
+  info.host_kind = host::name(state_->isolation_default.host.kind);
+  info.host_kind_because = state_->isolation_default.host.because;
   info.cpus = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   info.memory = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
   info.root = state_->options.root;
   info.insecure_registries = state_->options.insecure_registries;
+  for (const auto& [mode, description] : state_->isolations.all()) {
+    info.isolations.push_back({.mode = mode,
+                               .available = description.available,
+                               .reason = description.reason,
+                               .accelerator = description.accelerator,
+                               .accelerator_reason = description.accelerator_reason});
+  }
   info.security_options = {"name=seccomp,profile=builtin"};
+  describe_policy(state_->admission.status(), info);
   return info;
 }
 

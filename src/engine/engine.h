@@ -14,8 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/admission.h"
 #include "engine/container.h"
 #include "engine/events.h"
+#include "kernels/catalogue.h"
 #include "support/unique_fd.h"
 
 namespace bulkhead::image {
@@ -35,6 +37,13 @@ struct EngineOptions {
   std::vector<std::string> insecure_registries;
   std::string bridge_subnet;
   std::filesystem::path init_binary;  // for --init; "" : the first of the well-known places
+  // The mode of a container that asks for none: "process", "hyperv", or "" where the kind of host decides; and where that was
+  // set.
+  std::string default_isolation, default_isolation_source;
+  // How VMs are made, otherwise than by default: "kernel", "initramfs", "qemu", "accelerator" (sandbox/vm/configuration.h).
+  std::map<std::string, std::string> vm_settings;
+  unsigned warm_machines = 2;         // VMs that wait for a container; 0: none are prepared
+  std::filesystem::path policy_file;  // "": none, but for the one in its usual place
 };
 
 struct CreateRequest {
@@ -42,6 +51,7 @@ struct CreateRequest {
   std::string platform;
   ContainerConfig config;
   HostConfig host_config;
+  policy::Caller caller;
 };
 
 struct CreateResult {
@@ -74,11 +84,21 @@ struct TopResult {
   std::vector<std::vector<std::string>> processes;
 };
 
+/// One kind of wall on this host.
+struct IsolationInfo {
+  std::string mode;
+  bool available = false;
+  std::string reason;                           // why it is not available
+  std::string accelerator, accelerator_reason;  // "kvm", "tcg", or "" where the wall is no machine
+};
+
 struct EngineInfo {
   std::string id, name;  // of this instance, of the host
   int containers = 0, running = 0, paused = 0, stopped = 0, images = 0;
   std::string kernel_version, operating_system, os_version, architecture, cgroup_version, cgroup_driver;
-  std::string default_isolation;
+  std::string default_isolation, default_isolation_because;
+  std::string host_kind, host_kind_because;  // "server" or "workstation"
+  std::vector<IsolationInfo> isolations;
   int cpus = 0;
   int64_t memory = 0;
   std::filesystem::path root;
@@ -128,12 +148,25 @@ class Engine {
   Exec exec_inspect(const std::string& exec_id);
   void exec_resize(const std::string& exec_id, uint16_t rows, uint16_t columns);
 
+  /// The kernels that guests can boot; paths are of this host.
+  std::vector<kernels::Entry> list_kernels();
+  kernels::Entry add_kernel(const std::string& name, const std::filesystem::path& kernel, const std::filesystem::path& config);
+  /// kConflict where a container was made for it.
+  void remove_kernel(const std::string& name);
+
   image::ImageStore& images();
   network::NetworkStore& networks();
   /// The id of a container that uses the image, or "".
   std::string user_of_image(const std::string& image_id);
   EventBus& events();
   EngineInfo info();
+
+  /// The policy file and whether it is in force.
+  PolicyStatus policy_status();
+  /// Reads the policy file again. What is wrong with it goes to the log.
+  void reload_policy();
+  /// Running containers that today's policy would refuse, or give another wall.
+  std::vector<PolicyFinding> audit_policy();
 
  private:
   struct State;

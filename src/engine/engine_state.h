@@ -13,14 +13,21 @@
 #include <vector>
 
 #include "database/database.h"
+#include "engine/admission.h"
 #include "engine/container_records.h"
 #include "engine/engine.h"
+#include "engine/isolation_default.h"
+#include "engine/isolation_modes.h"
+#include "engine/kernel_fit.h"
+#include "engine/spec_builder.h"
 #include "image/image_store.h"
+#include "kernels/catalogue.h"
 #include "network/network_store.h"
 #include "storage/layer_store.h"
 #include "storage/snapshot_store.h"
 #include "support/error.h"
 #include "task/client.h"
+#include "task/keeper_process.h"
 
 namespace bulkhead::engine {
 
@@ -79,7 +86,14 @@ struct Engine::State {
   image::ImageStore images;
   network::NetworkStore networks;
   ContainerRecords records;
+  IsolationModes isolations;
+  IsolationDefault isolation_default;
+  kernels::Catalogue kernels;
+  KernelFit kernel_fit;
+  std::mutex keeper_mutex;
+  std::unique_ptr<task::KeeperProcess> keeper;  // of VMs, from the first container with a kernel of its own on
   EventBus events;
+  Admission admission;
 
   std::mutex mutex;  // guards the tables
   std::map<std::string, LivePointer> by_id;
@@ -91,7 +105,10 @@ struct Engine::State {
   std::vector<LivePointer> all();
 
   // creation and removal (create.cc, remove.cc)
+  /// The mode where neither the client nor the policy names one.
+  policy::Mode usual_mode() const;
   Container define(const CreateRequest& request, std::vector<std::string>& warnings);
+  void need_keeper();
   void take_name(Container& container, const std::string& wanted);
   void remove_locked(const LivePointer& live);
 
@@ -124,6 +141,8 @@ struct Engine::State {
   void publish(const Container& container, const std::string& action, std::map<std::string, std::string> more = {});
 };
 
+/// Reads in the container's root; empty where only its own kernel can.
+RootFileReader root_reader(const Container& container);
 /// Removes a folder of ours where failing to is no reason to stop: says so in the log.
 void discard_folder(const std::filesystem::path& folder);
 /// Throws kConflict in Docker's words unless it runs.

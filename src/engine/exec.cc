@@ -56,6 +56,9 @@ std::string Engine::exec_create(const std::string& reference, const ExecConfig& 
   LivePointer live = state_->find(reference);
   Container record = live->copy();
   require_unpaused(record);
+  if (config.privileged) {
+    state_->admission.check_privileged_exec(record);
+  }
   if (config.cmd.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "No exec command specified");
   }
@@ -119,8 +122,7 @@ UniqueFd Engine::exec_start(const std::string& exec_id, bool detach, bool tty,
   UniqueFd stream;
   try {
     oci::Spec spec = oci::parse_spec(read_file(state_->bundle(record.id) / "config.json"));
-    oci::Process process =
-        build_exec_process(spec, record, config, overlay_file_reader(record.upper_folder, record.lower_folders));
+    oci::Process process = build_exec_process(spec, record, config, root_reader(record));
     process.terminal = terminal;
     if (rows_columns) {
       process.console_size = oci::ConsoleSize{.height = rows_columns->first, .width = rows_columns->second};

@@ -9,13 +9,16 @@
 #include "engine/device_requests.h"
 #include "engine/mount_requests.h"
 #include "engine/security_options.h"
+#include "engine/spec_builder.h"
 #include "engine/spec_limits.h"
-#include "engine/user_lookup.h"
+#include "oci/user_lookup.h"
 #include "support/error.h"
 
 namespace bulkhead::engine {
 namespace {
 
+using oci::find_user;
+using oci::FoundUser;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;

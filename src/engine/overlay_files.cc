@@ -11,7 +11,7 @@
 #include <deque>
 #include <memory>
 
-#include "engine/spec_builder.h"
+#include "engine/engine_state.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/unique_fd.h"
@@ -109,7 +109,8 @@ Found look_up(const JoinedFolder& parents, const std::string& name) {
   return found;
 }
 
-std::optional<std::string> read_joined(const JoinedFolder& root, const std::string& path) {
+/// The regular file that the path leads to; invalid where it leads to none.
+UniqueFd open_joined(const JoinedFolder& root, const std::string& path) {
   std::vector<JoinedFolder> trail{root};
   std::vector<std::string> first = split(path, '/');
   std::deque<std::string> names(first.begin(), first.end());
@@ -128,12 +129,12 @@ std::optional<std::string> read_joined(const JoinedFolder& root, const std::stri
     }
     Found found = look_up(trail.back(), name);
     switch (found.kind) {
-      case Found::Kind::kNothing: return std::nullopt;
+      case Found::Kind::kNothing: return {};
       case Found::Kind::kFolder: trail.push_back(std::move(found.folder)); break;
-      case Found::Kind::kFile: return names.empty() ? std::optional(read_all(found.file.get(), kMaximumSize)) : std::nullopt;
+      case Found::Kind::kFile: return names.empty() ? std::move(found.file) : UniqueFd();
       case Found::Kind::kSymlink: {
         if (++symlinks > kMaximumSymlinks) {
-          return std::nullopt;
+          return {};
         }
         if (found.target[0] == '/') {
           trail.resize(1);
@@ -143,7 +144,15 @@ std::optional<std::string> read_joined(const JoinedFolder& root, const std::stri
       }
     }
   }
-  return std::nullopt;  // a folder
+  return {};  // a folder
+}
+
+JoinedFolder open_root(const std::vector<std::string>& folders) {
+  JoinedFolder root;
+  for (const std::string& folder : folders) {
+    root.push_back(std::make_shared<UniqueFd>(open_file(folder, O_RDONLY | O_DIRECTORY)));
+  }
+  return root;
 }
 
 }  // namespace
@@ -154,12 +163,34 @@ RootFileReader overlay_file_reader(const std::string& upper, const std::string& 
     folders.push_back(std::move(folder));
   }
   return [folders](const std::string& path) -> std::optional<std::string> {
-    JoinedFolder root;
-    for (const std::string& folder : folders) {
-      root.push_back(std::make_shared<UniqueFd>(open_file(folder, O_RDONLY | O_DIRECTORY)));
-    }
-    return read_joined(root, path);
+    UniqueFd file = open_joined(open_root(folders), path);
+    return file ? std::optional(read_all(file.get(), kMaximumSize)) : std::nullopt;
   };
+}
+
+std::optional<std::string> read_overlay_head(const std::vector<std::string>& folders, const std::string& path, size_t limit) {
+  UniqueFd file = open_joined(open_root(folders), path);
+  if (!file) {
+    return std::nullopt;
+  }
+  std::string head(limit, '\0');
+  size_t size = 0;
+  while (size < limit) {
+    ssize_t count = TEMP_FAILURE_RETRY(pread(file.get(), head.data() + size, limit - size, static_cast<off_t>(size)));
+    if (count < 0) {
+      throw system_error(fmt::format("read '{}' of an image", path));
+    }
+    if (count == 0) {
+      break;
+    }
+    size += static_cast<size_t>(count);
+  }
+  head.resize(size);
+  return head;
+}
+
+RootFileReader root_reader(const Container& container) {
+  return container.own_kernel ? RootFileReader() : overlay_file_reader(container.upper_folder, container.lower_folders);
 }
 
 }  // namespace bulkhead::engine

@@ -22,6 +22,7 @@ void Engine::State::recover() {
     live->record = std::move(record);
     by_id[live->record.id] = live;
     id_by_name[live->record.name] = live->record.id;
+    admission.adopt(live->record);
   }
   for (const LivePointer& live : all()) {
     try {

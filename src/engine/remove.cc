@@ -29,6 +29,7 @@ void Engine::State::remove_locked(const LivePointer& live) {
     throw error.wrap("remove the container again once this is mended");
   }
   records.erase(record.id);
+  admission.release(record.id);
   if (!record.chain_ids.empty()) {
     layers.release(record.chain_ids.back());
   }

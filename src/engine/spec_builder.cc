@@ -10,7 +10,6 @@
 #include "engine/security_options.h"
 #include "engine/spec_limits.h"
 #include "engine/spec_mounts.h"
-#include "engine/user_lookup.h"
 #include "runner/default_seccomp.h"
 #include "support/error.h"
 
@@ -38,7 +37,7 @@ void assign(std::vector<std::string>& environment, const std::string& assignment
 }
 
 std::vector<std::string> environment_of(const Container& container, Terminal terminal, const std::vector<std::string>& more,
-                                        const std::string& home) {
+                                        const std::optional<std::string>& home) {
   std::vector<std::string> environment = {fmt::format("PATH={}", kDefaultPath),
                                           fmt::format("HOSTNAME={}", container.config.hostname)};
   if (terminal == Terminal::kYes) {
@@ -51,26 +50,43 @@ std::vector<std::string> environment_of(const Container& container, Terminal ter
   }
   bool has_home = std::any_of(environment.begin(), environment.end(),
                               [](const std::string& assignment) { return variable_name(assignment) == "HOME"; });
-  if (!has_home) {
-    environment.push_back(fmt::format("HOME={}", home));
+  if (!has_home && home) {
+    environment.push_back(fmt::format("HOME={}", *home));
   }
   return environment;
+}
+
+/// Who the process is; what depends on the files inside stays open where nobody here can read them.
+struct ProcessUser {
+  oci::User user;
+  std::optional<std::string> home;
+};
+
+ProcessUser process_user(const std::string& name, const std::vector<std::string>& groups, const RootFileReader& read_file) {
+  if (!read_file) {
+    oci::User user;
+    user.username = name.empty() ? "0" : name;
+    user.additional_groups = groups;
+    return {.user = std::move(user), .home = std::nullopt};
+  }
+  oci::FoundUser found = oci::find_user(name, groups, read_file);
+  return {.user = {.uid = found.uid, .gid = found.gid, .additional_gids = found.additional_gids}, .home = found.home};
 }
 
 oci::Process build_process(const SpecRequest& request, const SecurityOptions& security,
                            const std::vector<std::string>& granted) {
   const Container& container = request.container;
   const HostConfig& host_config = container.host_config;
-  FoundUser user = find_user(container.config.user, host_config.group_add, request.read_file);
+  auto [user, home] = process_user(container.config.user, host_config.group_add, request.read_file);
   oci::Process process;
   process.terminal = container.config.tty;
-  process.user = {.uid = user.uid, .gid = user.gid, .additional_gids = user.additional_gids};
+  process.user = user;
   if (host_config.init.value_or(false)) {
     process.args = {kInitTarget, "--"};
   }
   process.args.push_back(container.path);
   process.args.insert(process.args.end(), container.args.begin(), container.args.end());
-  process.env = environment_of(container, container.config.tty ? Terminal::kYes : Terminal::kNo, {}, user.home);
+  process.env = environment_of(container, container.config.tty ? Terminal::kYes : Terminal::kNo, {}, home);
   process.cwd = container.config.working_dir.empty() ? "/" : clean_path(container.config.working_dir);
   process.capabilities = capability_sets(granted, user.uid);
   process.rlimits = rlimits_of(host_config.ulimits);
@@ -95,6 +111,11 @@ std::vector<oci::Namespace> build_namespaces(const SpecRequest& request) {
     }
   }
   return namespaces;
+}
+
+/// Those of the kernel that the container runs on.
+std::vector<std::string> capabilities_for(const Container& container) {
+  return container.own_kernel ? all_capabilities() : available_capabilities();
 }
 
 std::optional<oci::Seccomp> build_seccomp(const SecurityOptions& security, const HostConfig& host_config,
@@ -133,7 +154,9 @@ oci::Linux build_linux(const SpecRequest& request, const SecurityOptions& securi
   section.cgroups_path = request.cgroups_path;
   section.resources = resources_of(host_config);
   DeviceRequests devices = device_requests(host_config);
-  section.devices = std::move(devices.devices);
+  if (!request.container.own_kernel) {
+    section.devices = std::move(devices.devices);
+  }
   section.resources.devices = std::move(devices.rules);
   section.sysctl = sysctls_of(host_config);
   section.seccomp = build_seccomp(security, host_config, granted);
@@ -146,9 +169,24 @@ oci::Linux build_linux(const SpecRequest& request, const SecurityOptions& securi
 
 }  // namespace
 
+namespace {
+
+/// SECURITY: what the shim reads is ours to say, whatever the user's annotations say.
+std::map<std::string, std::string> annotations_of(const Container& container) {
+  std::map<std::string, std::string> annotations = container.host_config.annotations;
+  annotations["org.bulkhead.isolation"] = container.host_config.isolation;
+  annotations.erase("org.bulkhead.devices");
+  if (container.own_kernel && container.host_config.privileged) {
+    annotations["org.bulkhead.devices"] = "all";  // of its own kernel
+  }
+  return annotations;
+}
+
+}  // namespace
+
 void check_options(const Container& container) {
   const HostConfig& host_config = container.host_config;
-  auto granted = granted_capabilities(host_config);
+  auto granted = granted_capabilities(host_config, capabilities_for(container));
   build_seccomp(parse_security_options(host_config.security_opt), host_config, granted);
   mount_requests(host_config);
   resources_of(host_config);
@@ -163,7 +201,7 @@ oci::Spec build_spec(const SpecRequest& request) {
   const Container& container = request.container;
   const HostConfig& host_config = container.host_config;
   SecurityOptions security = parse_security_options(host_config.security_opt);
-  std::vector<std::string> granted = granted_capabilities(host_config);
+  std::vector<std::string> granted = granted_capabilities(host_config, capabilities_for(container));
   oci::Spec spec;
   spec.root = {.path = "rootfs", .readonly = host_config.readonly_rootfs};
   spec.process = build_process(request, security, granted);
@@ -172,7 +210,7 @@ oci::Spec build_spec(const SpecRequest& request) {
     spec.domainname = container.config.domainname;
   }
   spec.mounts = spec_mounts(request);
-  spec.annotations = host_config.annotations;
+  spec.annotations = annotations_of(container);
   spec.linux_ = build_linux(request, security, granted);
   spec.linux_.rootfs_propagation = root_propagation(spec.mounts);
   return spec;
@@ -183,17 +221,18 @@ oci::Process build_exec_process(const oci::Spec& spec, const Container& containe
   // What confines the container confines the exec; what names it may differ.
   oci::Process process = spec.process;
   const std::string& name = exec.user.empty() ? container.config.user : exec.user;
-  FoundUser user = find_user(name, container.host_config.group_add, read_file);
+  auto [user, home] = process_user(name, container.host_config.group_add, read_file);
   process.terminal = exec.tty;
   process.console_size.reset();
-  process.user = {.uid = user.uid, .gid = user.gid, .additional_gids = user.additional_gids};
+  process.user = user;
   process.args = exec.cmd;
-  process.env = environment_of(container, exec.tty ? Terminal::kYes : Terminal::kNo, exec.env, user.home);
+  process.env = environment_of(container, exec.tty ? Terminal::kYes : Terminal::kNo, exec.env, home);
   if (!exec.working_dir.empty()) {
     process.cwd = clean_path(exec.working_dir);
   }
-  process.capabilities =
-      capability_sets(exec.privileged ? available_capabilities() : granted_capabilities(container.host_config), user.uid);
+  process.capabilities = capability_sets(
+      exec.privileged ? capabilities_for(container) : granted_capabilities(container.host_config, capabilities_for(container)),
+      user.uid);
   return process;
 }
 

@@ -10,20 +10,23 @@
 
 #include "engine/container.h"
 #include "oci/runtime_spec.h"
+#include "oci/user_lookup.h"
 
 namespace bulkhead::engine {
 
-/// A small file inside the container's root ("/etc/passwd"); nullopt where it isn't there.
-using RootFileReader = std::function<std::optional<std::string>(const std::string& path)>;
+using oci::RootFileReader;
 /// Looks through overlay folders as the container would see them: `upper`, then `lower` from the top down (':' joined);
 /// whiteouts hide, symlinks stay inside the folder they are found in.
 RootFileReader overlay_file_reader(const std::string& upper, const std::string& lower);
+/// The first `limit` bytes of a file in the same way, through folders from the top down; nullopt where it isn't there.
+std::optional<std::string> read_overlay_head(const std::vector<std::string>& folders, const std::string& path, size_t limit);
 
 struct SpecRequest {
   const Container& container;         // config merged with the image's defaults
   std::string network_namespace;      // path; "" is the host's
   std::string cgroups_path;           // "/bulkhead/<id>"
   std::filesystem::path init_binary;  // for --init, "" : none found
+  // Empty: nobody here can read the container's root. The spec then names the user instead of its ids (oci::User::username).
   RootFileReader read_file;
 };
 

@@ -172,6 +172,7 @@ void Engine::State::start_locked(const LivePointer& live) {
 }
 
 void Engine::State::launch(const LivePointer& live, Container& record) {
+  admission.check_start(record);
   std::filesystem::path folder = bundle(record.id);
   make_folders(folder / "rootfs", 0711);
   auto remove_bundle = ScopeGuard([&] { discard_folder(folder); });
@@ -195,7 +196,7 @@ void Engine::State::launch(const LivePointer& live, Container& record) {
                                .network_namespace = record.endpoint->namespace_path,
                                .cgroups_path = cgroups_path(record),
                                .init_binary = options.init_binary,
-                               .read_file = overlay_file_reader(record.upper_folder, record.lower_folders)});
+                               .read_file = root_reader(record)});
   replace_file(folder / "config.json", oci::to_json(spec), 0600, Durability::kUnsynced);
 
   auto client = std::make_shared<task::Client>(shim.get());

@@ -1,17 +1,14 @@
 // `docker top`: what ps(1) of the host says of the container's processes.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <set>
 #include <sstream>
 
 #include "engine/engine_state.h"
+#include "engine/process_columns.h"
+#include "support/command.h"
 #include "support/error.h"
-#include "support/files.h"
 
 namespace bulkhead::engine {
 namespace {
@@ -25,36 +22,13 @@ std::vector<std::string> split(const std::string& text) {
   return words;
 }
 
-std::string run_ps(const std::vector<std::string>& arguments) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    throw system_error("create a pipe for ps");
+std::string run_ps(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "ps");
+  CommandOutcome outcome = run_command({.program = "ps", .arguments = std::move(arguments), .folder = {}});
+  if (!outcome.succeeded()) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("Error running ps: {}", outcome.complaint()));
   }
-  UniqueFd output(ends[0]);
-  UniqueFd input(ends[1]);
-  std::vector<char*> argv = {const_cast<char*>("ps")};
-  for (const std::string& argument : arguments) {
-    argv.push_back(const_cast<char*>(argument.c_str()));
-  }
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, input.get(), STDERR_FILENO);
-  pid_t pid = 0;
-  int failure = posix_spawnp(&pid, "ps", &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failure != 0) {
-    throw system_error("run ps on the host (package procps)", failure);
-  }
-  input.reset();
-  std::string text = read_all(output.get(), 16UL << 20);
-  int status = 0;
-  waitpid(pid, &status, 0);
-  if (status != 0) {
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("Error running ps: {}", text.substr(0, 512)));
-  }
-  return text;
+  return std::move(outcome.out);
 }
 
 /// Splits a line into as many columns as the title has; the last keeps its blanks.
@@ -89,6 +63,10 @@ TopResult Engine::top(const std::string& reference, const std::string& ps_argume
   if (!client) {
     throw Error(ErrorCode::kConflict, fmt::format("Container {} is not running", record.id));
   }
+  std::vector<task::ProcessInfo> processes = client->processes(record.id);
+  if (record.own_kernel) {
+    return inner_table(processes, ps_arguments);
+  }
   std::vector<std::string> arguments = split(ps_arguments.empty() ? "-ef" : ps_arguments);
   std::istringstream output(run_ps(arguments));
   std::string line;
@@ -101,8 +79,8 @@ TopResult Engine::top(const std::string& reference, const std::string& ps_argume
   }
   auto pid_column = static_cast<size_t>(pid_title - result.titles.begin());
   std::set<std::string> wanted;
-  for (pid_t pid : client->pids(record.id)) {
-    wanted.insert(std::to_string(pid));
+  for (const task::ProcessInfo& process : processes) {
+    wanted.insert(std::to_string(process.pid));
   }
   while (std::getline(output, line)) {
     std::vector<std::string> columns = columns_of(line, result.titles.size());

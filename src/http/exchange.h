@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,8 @@ class Exchange {
   Exchange(ServerConnection& connection, RequestReader& reader, RequestHead head);
 
   const RequestHead& head() const { return head_; }
+  /// Who asks, where the kernel knows.
+  std::optional<PeerCredentials> credentials() const { return connection_.credentials(); }
   /// Fields that whatever answer comes will carry.
   Headers& response_headers() { return response_headers_; }
 

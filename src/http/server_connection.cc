@@ -109,6 +109,15 @@ void ServerConnection::send(std::string_view first, std::string_view second, std
   }
 }
 
+std::optional<PeerCredentials> ServerConnection::credentials() const {
+  ucred found{};
+  socklen_t size = sizeof(found);
+  if (peer_ != Peer::kUnix || ::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &found, &size) != 0) {
+    return std::nullopt;
+  }
+  return PeerCredentials{.uid = found.uid, .pid = found.pid};
+}
+
 bool ServerConnection::is_gone() const {
   pollfd polled{socket_.get(), POLLRDHUP, 0};
   return ::poll(&polled, 1, 0) > 0 && (polled.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;

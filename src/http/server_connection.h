@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,12 @@ Deadline after(std::chrono::milliseconds duration);
 
 enum class Peer { kUnix, kTcp };
 
+/// Who connected to a Unix socket, as the kernel saw it then (SO_PEERCRED, unix(7)).
+struct PeerCredentials {
+  uint32_t uid = 0;
+  int32_t pid = 0;
+};
+
 class ServerConnection {
  public:
   /// `stop_descriptor` polls readable once the server is stopping; it outlives the connection.
@@ -54,6 +61,8 @@ class ServerConnection {
   int descriptor() const { return socket_.get(); }
   int stop_descriptor() const { return stop_descriptor_; }
   Peer peer() const { return peer_; }
+  /// nullopt over TCP.
+  std::optional<PeerCredentials> credentials() const;
 
  private:
   UniqueFd socket_;

@@ -5,6 +5,7 @@ Machines drift, so the contestants take turns within each measurement (A B C A B
 Prints a table and the targets, and writes build/bench.json.
 """
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -18,7 +19,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(pathlib.Path(__file__).parent)]
-from contestants import Bare, Engine, Namespace, Podman  # noqa: E402
+from contestants import Bare, Engine, Machines, Namespace, Podman  # noqa: E402
 from support import images, leftovers  # noqa: E402
 from support.engines import Bulkhead, Dockerd  # noqa: E402
 from support.registry import Registry  # noqa: E402
@@ -77,11 +78,14 @@ def start_contestants(folder, namespace, options):
     makers = {
         "bulkhead": lambda: Engine("bulkhead", Bulkhead(folder / "bulkhead", preset=options.preset), folder / "client"),
         "dockerd": lambda: Engine("dockerd", Dockerd(folder / "dockerd"), folder / "client"),
+        **{f"vm-{way}": lambda way=way: Machines(way, Bulkhead(folder / f"vm-{way}", preset=options.preset, arguments=["--vm-start", way, *QUIET[way]]), folder / "client")
+           for way in ("pool", "clone", "cold")},
         "podman": lambda: Podman(folder, namespace),
         "crun": lambda: Bare("crun", folder / "bare", namespace, config),
         "runc": lambda: Bare("runc", folder / "bare", namespace, config),
     }
-    programs = {"bulkhead": ROOT / "build" / options.preset / "bin/bulkheadd", "dockerd": "dockerd"}
+    daemon = ROOT / "build" / options.preset / "bin/bulkheadd"
+    programs = {"bulkhead": daemon, "dockerd": "dockerd", "vm-pool": daemon, "vm-clone": daemon, "vm-cold": daemon}
     for name, make in makers.items():
         if name in options.without or not shutil.which(str(programs.get(name, name))):
             note(f"without {name}: {'as asked' if name in options.without else 'not installed'}")
@@ -98,7 +102,7 @@ def start_contestants(folder, namespace, options):
 def measure_many(board, contestants, count):
     """Start rate, and memory per container while they run. One after another: 200 of each at once would measure the crowd."""
     for one in contestants:
-        if not hasattr(one, "start_many"):
+        if not hasattr(one, "start_many") or isinstance(one, Machines):
             continue
         idle = one.memory()
         seconds, names = one.start_many(count, "bridge")
@@ -124,14 +128,71 @@ def targets(board):
         ("run on the bridge / dockerd", ratio(run_row, "bulkhead", run_row, "dockerd"), 1 / 15),
         ("exec / dockerd", ratio("exec true (API)", "bulkhead", "exec true (API)", "dockerd"), 1 / 5),
         ("pull / dockerd", ratio("pull 200 MB", "bulkhead", "pull 200 MB", "dockerd"), 1 / 3),
+        ("VM from the pool / dockerd's process", ratio(run_row, "vm-pool", run_row, "dockerd"), 1 / 4),
+        ("VM cloned / dockerd's process", ratio(run_row, "vm-clone", run_row, "dockerd"), 1),
+        ("VM booted cold / dockerd's process", ratio(run_row, "vm-cold", run_row, "dockerd"), 4),
+        ("exec in a VM / dockerd's exec", ratio("exec true (API)", "vm-pool", "exec true (API)", "dockerd"), 1),
+        ("memory per VM, MB", next((board.median(row, "vm-pool") for row in board.rows if row.startswith("memory per VM")), None), 64),
         ("memory of the engine, MB", worst_engine, 25),
         ("memory per container, MB", worst_each, 3),
     ]
     return [(text, value, limit, None if value is None else value <= limit) for text, value, limit in aims]
 
 
+# Of these the pool alone has VMs that wait; cold has nobody who makes a template.
+QUIET = {"pool": [], "clone": [], "cold": ["--vm-warm", "0"]}
+WRITE = "dd if=/dev/zero of=/f bs=1M count=128 conv=fsync 2>/dev/null"
+READ = WRITE + " && for i in 1 2 3; do cat /f >/dev/null; done"
+
+
+def measure_machines(board, contestants, options):
+    """Containers in VMs beside dockerd's containers, which are processes."""
+    machines = [one for one in contestants if isinstance(one, Machines)]
+    if not machines:
+        return
+    process = [one for one in contestants if one.name in ("bulkhead", "dockerd")]
+    pool = machines[0]
+    turns(board, [("run true, bridge (API)", one, "run_machine", "bridge") for one in machines], options.vm_rounds)
+    turns(board, [("exec true (API)", pool, "exec_machine")], options.rounds)
+    pool.remove([pool.target()])
+    pool.running = None
+    both = [pool, *(one for one in process if one.name == "bulkhead")]
+    for row, script in (("write 128 MB and sync", WRITE), ("write 128 MB, read 3 times", READ)):
+        turns(board, [(row, one, "shell", script) for one in both], 3)
+    for one in both:
+        gateway = one.connection.json("GET", "/v1.41/networks/bridge")["IPAM"]["Config"][0]["Gateway"]
+        with served_file(gateway) as port:
+            turns(board, [("fetch 200 MB over the bridge", one, "shell", f"wget -q -O /dev/null http://{gateway}:{port}/file")], 3)
+    daemons, shims = pool.memory()
+    pool.settle()
+    seconds, names = pool.start_many(options.vms, "bridge")
+    pool.settle()
+    after = pool.memory()
+    board.add(f"start {options.vms} VMs, containers per second", pool.name, [options.vms / seconds], "/s")
+    board.add(f"memory per VM of {options.vms}", pool.name, [(sum(after) - daemons - shims) / options.vms / 1e6], "MB")
+    alive = sum(1 for name in names if pool.connection.json("GET", f"/v1.41/containers/{name}/json")["State"]["Running"])
+    board.add("VMs alive at once", pool.name, [alive], "")
+    note(f"  {alive} VMs alive at once, {(sum(after) - daemons - shims) / options.vms / 1e6:.1f} MB each")
+    pool.remove(names)
+
+
+@contextlib.contextmanager
+def served_file(address):
+    """The port of a web server of this machine with a file of 200 MB, for one bridge."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/file", "wb") as file:
+            file.truncate(200 << 20)
+        server = subprocess.Popen([sys.executable, "-m", "http.server", "--bind", address, "--directory", folder, "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        try:
+            yield int(server.stdout.readline().split(" port ")[1].split()[0])
+        finally:
+            server.kill()
+            server.wait()
+
+
 def measure(board, contestants, registry, options):
-    engines = [one for one in contestants if isinstance(one, Engine)]
+    engines = [one for one in contestants if isinstance(one, Engine) and not isinstance(one, Machines)]
     bare = [one for one in contestants if isinstance(one, Bare)]
     rounds, few = options.rounds, max(3, options.rounds // 2)
     # Together: the aims are ratios between these rows.
@@ -143,6 +204,7 @@ def measure(board, contestants, registry, options):
     turns(board, [("exec true (API)", one, "exec") for one in engines], rounds)
     turns(board, [("exec true (client)", one, "exec_by_client") for one in contestants], few)
     turns(board, [("pull 200 MB", one, "pull", registry.address) for one in contestants], options.pulls, warm=0)
+    measure_machines(board, contestants, options)
     for one in engines:
         board.add("memory of the engine, idle", one.name, [one.memory()[0] / 1e6], "MB")
     for count in options.many:
@@ -154,6 +216,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--pulls", type=int, default=3)
     parser.add_argument("--many", type=int, nargs="*", default=[20, 200])
+    parser.add_argument("--vms", type=int, default=50, help="how many VMs at once")
+    parser.add_argument("--vm-rounds", type=int, default=8)
     parser.add_argument("--without", nargs="*", default=[])
     parser.add_argument("--preset", default="release")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/bench.json")

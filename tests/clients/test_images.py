@@ -51,9 +51,9 @@ def test_quiet_pull(docker, remote):
     assert docker.ok("pull", "-q", remote) == remote
 
 
-def test_progress_is_drawn(docker, registry):
-    name = f"{registry.address}/debian:12"
-    docker("rmi", "-f", name)
+def test_progress_is_drawn(own_docker, registry):
+    """In an engine of its own: layers that are there already are not drawn."""
+    docker, name = own_docker, f"{registry.address}/debian:12"
     with docker.terminal("pull", name, timeout=120) as it:
         it.expect("Downloading|Extracting|Pull complete")
         it.expect("Pull complete")

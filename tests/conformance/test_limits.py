@@ -101,6 +101,7 @@ def test_sysctl(docker):
     assert inside(docker, "--sysctl", "net.ipv4.ip_default_ttl=77", script="cat /proc/sys/net/ipv4/ip_default_ttl") == "77"
 
 
+@pytest.mark.one_mode("process", reason="the limit is that of a cgroup in the guest")
 def test_the_host_sees_the_same_cgroup(docker):
     name = docker.ok("run", "-d", "--memory", "64m", IMAGE, "sleep", "100")
     pid = docker.format(name, "{{.State.Pid}}")

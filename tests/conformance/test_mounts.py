@@ -98,6 +98,7 @@ def test_default_devices(docker):
     assert sh(docker, "echo x >/dev/null; head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c; readlink /dev/fd").split() == ["4", "4", "/proc/self/fd"]
 
 
+@pytest.mark.one_mode("process", reason="a device of the host is not the guest kernel's")
 def test_device_option(docker):
     assert sh(docker, "head -c 3 /dev/mine | wc -c", "--device", "/dev/zero:/dev/mine:r") == "3"
 

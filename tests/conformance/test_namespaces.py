@@ -22,14 +22,17 @@ def test_pid_1(docker):
     assert docker.ok("run", "--rm", IMAGE, "ps", "-o", "pid,args").split() == ["PID", "COMMAND", "1", "ps", "-o", "pid,args"]
 
 
+@pytest.mark.one_mode("process", reason="the namespaces of another kernel cannot be shared")
 def test_host_network(docker):
     assert sh(docker, "readlink /proc/self/ns/net", "--network", "host") == os.readlink("/proc/self/ns/net")
 
 
+@pytest.mark.one_mode("process", reason="the namespaces of another kernel cannot be shared")
 def test_host_network_has_the_hosts_name(docker):
     assert sh(docker, "hostname", "--network", "host") == os.uname().nodename
 
 
+@pytest.mark.one_mode("process", reason="the namespaces of another kernel cannot be shared")
 @pytest.mark.parametrize("option, kind", [("--pid", "pid"), ("--ipc", "ipc"), ("--uts", "uts")])
 def test_host_namespaces(docker, option, kind):
     assert sh(docker, f"readlink /proc/self/ns/{kind}", option, "host") == os.readlink(f"/proc/self/ns/{kind}")
@@ -53,6 +56,7 @@ def test_loopback_is_up(docker):
     assert "LOOPBACK,UP" in sh(docker, "ip link show lo") and "bytes from" in sh(docker, "ping -c 1 127.0.0.1")
 
 
+@pytest.mark.one_mode("process", reason="a kernel of its own")
 def test_uname(docker):
     assert sh(docker, "uname -r") == os.uname().release
 

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from conftest import end_by_force, load
 from support import archives, client
+from support.live_engine import end_by_force, load
 
 pytestmark = pytest.mark.bulkhead_only  # the reference leaves partial layers and dead containers behind
 

@@ -25,16 +25,24 @@ class Docker:
 
     def __init__(self, binary, host, config_folder):
         self.binary, self.host = binary, host
+        self.isolation = None  # the mode of new containers that name none
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
         self.environment.update(DOCKER_CONFIG=str(config_folder), DOCKER_HOST=host, BULKHEAD_HOST=host, LC_ALL="C.UTF-8", TERM="xterm")
 
+    def line(self, arguments):
+        """The arguments as they are given to the client."""
+        words = [str(argument) for argument in arguments]
+        if self.isolation and words[0] in ("run", "create") and not any(word.startswith("--isolation") for word in words):
+            words.insert(1, f"--isolation={self.isolation}")
+        return words
+
     def __call__(self, *arguments, input=None, timeout=60):
-        command = [self.binary, *map(str, arguments)]
+        command = [self.binary, *self.line(arguments)]
         if isinstance(input, str):
             input = input.encode()
         done = subprocess.run(command, env=self.environment, timeout=timeout, capture_output=True,
                               **({"stdin": subprocess.DEVNULL} if input is None else {"input": input}))
-        return Result(["docker", *map(str, arguments)], done.returncode, done.stdout.decode(errors="surrogateescape"),
+        return Result(["docker", *self.line(arguments)], done.returncode, done.stdout.decode(errors="surrogateescape"),
                       done.stderr.decode(errors="surrogateescape"))
 
     def ok(self, *arguments, **options) -> str:
@@ -54,12 +62,12 @@ class Docker:
     def start(self, *arguments, **options):
         """In the background; the caller ends it."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([self.binary, *map(str, arguments)], env=self.environment, text=True,
+        return subprocess.Popen([self.binary, *self.line(arguments)], env=self.environment, text=True,
                                 **pipes)
 
     def terminal(self, *arguments, rows=24, columns=80, timeout=20):
         """On a new pseudo terminal, as a person types it."""
-        return pexpect.spawn(self.binary, [str(argument) for argument in arguments], env=self.environment, encoding="utf-8",
+        return pexpect.spawn(self.binary, self.line(arguments), env=self.environment, encoding="utf-8",
                              timeout=timeout, dimensions=(rows, columns), codec_errors="replace")
 
     def inspect(self, name, kind="container"):

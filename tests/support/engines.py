@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from support.api import Api
+from support.leftovers import instance_of
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -98,6 +99,8 @@ class Bulkhead(Engine):
         self.root, self.run_root = folder / "root", folder / "run"
         self.binaries = REPOSITORY / "build" / preset / "bin"
         self.arguments = list(arguments)
+        if preset in ("asan-ubsan", "tsan"):  # a guest's only program is static: it has no sanitizers, its host has
+            self.arguments += ["--vm-initramfs", str(REPOSITORY / "build/release/bin/bulkhead-initramfs.cpio")]
 
     def command(self):
         return [str(self.binaries / "bulkheadd"), "--root", str(self.root), "--run-root", str(self.run_root), "--host", self.host,
@@ -111,11 +114,7 @@ class Bulkhead(Engine):
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("sanitizer.*")))
 
     def own_name(self):
-        """The instance: FNV-1a of the root's path, as engine/engine.cc names what it makes in the kernel."""
-        value = 0xCBF29CE484222325
-        for byte in os.path.realpath(self.root).encode():
-            value = ((value ^ byte) * 0x100000001B3) % (1 << 64)
-        return f"{value & 0xFFFFFF:06x}"
+        return instance_of(self.root)
 
     def clean_up(self):
         """Also what only a crash leaves: the bridge and the table of this instance."""

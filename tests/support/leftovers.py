@@ -1,7 +1,7 @@
 """What an engine may leave behind on the host: processes, mounts, cgroups, namespaces, interfaces, firewall tables, sockets.
 
-An engine is known by the folder that its root, run root and socket lie in: every process of its containers has a mount from
-there, or names it in its command line.
+An engine is known by the folder that its root, run root and socket lie in: every process of its containers has its root from
+there, is in one of the instance's cgroups (a VM), or names the folder in its command line.
 """
 import json
 import os
@@ -12,9 +12,27 @@ import subprocess
 import time
 
 
+def instance_of(root):
+    """FNV-1a of the root's path, as engine/engine.cc names what it makes in the kernel."""
+    value = 0xCBF29CE484222325
+    for byte in os.path.realpath(root).encode():
+        value = ((value ^ byte) * 0x100000001B3) % (1 << 64)
+    return f"{value & 0xFFFFFF:06x}"
+
+
+def root_mounts(entry):
+    """What the root of a process is mounted from; of one in our own mount namespace nothing, as we see all that is mounted."""
+    if os.readlink(f"/proc/{entry}/ns/mnt") == os.readlink("/proc/self/ns/mnt"):
+        return b""
+    lines = pathlib.Path("/proc", entry, "mountinfo").read_bytes().splitlines()
+    return b"\n".join(line for line in lines if line.split()[4] == b"/")
+
+
 def processes_of(folder):
-    """{pid: command line} of all processes that belong to an engine in `folder`."""
+    """{pid: command line} of all processes that belong to an engine in `folder`, or in one of its folders."""
     mark = str(folder).encode()
+    roots = [folder / "root", *pathlib.Path(folder).glob("*/root")]
+    instances = [f"/bulkhead-{instance_of(root)}/".encode() for root in roots]
     found = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
@@ -22,12 +40,11 @@ def processes_of(folder):
         try:
             command = pathlib.Path("/proc", entry, "cmdline").read_bytes()
             state = pathlib.Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[0]
-            # A process in our own mount namespace sees all our mounts: only what other namespaces hold tells.
-            other = os.readlink(f"/proc/{entry}/ns/mnt") != os.readlink("/proc/self/ns/mnt")
-            mounts = pathlib.Path("/proc", entry, "mountinfo").read_bytes() if other else b""
+            mounts = root_mounts(entry)
+            cgroup = pathlib.Path("/proc", entry, "cgroup").read_bytes()
         except OSError:
             continue  # it ended meanwhile
-        if state != "Z" and (mark in command or mark in mounts) and not is_client(command):
+        if state != "Z" and (mark in command or mark in mounts or any(each in cgroup for each in instances)) and not is_client(command):
             found[int(entry)] = command.replace(b"\0", b" ").decode(errors="replace").strip()
     return found
 

@@ -168,6 +168,7 @@ def test_init_reaps_orphans(docker):
 
 def test_init_forwards_signals(docker):
     name = docker.ok("run", "-d", "--init", IMAGE, "sleep", "100")
+    wait_until(lambda: "sleep 100" in docker.ok("exec", name, "ps", "-o", "args"))  # init has begun its work then
     docker.ok("stop", "-t", "20", name, timeout=10)
     assert docker.format(name, "{{.State.ExitCode}}") == "143"
 
@@ -178,9 +179,10 @@ def test_labels(docker):
 
 
 def test_stop_signal(docker):
-    name = docker.ok("run", "-d", "--stop-signal", "USR1", IMAGE, "sh", "-c", "trap 'echo usr1; exit 9' USR1; while :; do sleep 0.05; done")
+    name = docker.ok("run", "-d", "--stop-signal", "USR1", IMAGE, "sh", "-c", "trap 'echo usr1; exit 9' USR1; echo ready; while :; do sleep 0.05; done")
+    wait_until(lambda: docker.ok("logs", name) == "ready")
     docker.ok("stop", name)
-    assert docker.ok("logs", name) == "usr1" and docker.format(name, "{{.State.ExitCode}}") == "9"
+    assert docker.ok("logs", name).split() == ["ready", "usr1"] and docker.format(name, "{{.State.ExitCode}}") == "9"
 
 
 def test_cidfile(docker, tmp_path):

@@ -1,0 +1,76 @@
+#include "engine/isolation_modes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "support/error.h"
+
+namespace bulkhead::engine {
+
+std::map<std::string, task::IsolationDescription> IsolationModes::all() {
+  std::lock_guard lock(mutex_);
+  bool all_available =
+      !known_.empty() && std::all_of(known_.begin(), known_.end(), [](const auto& mode) { return mode.second.available; });
+  if (!all_available) {
+    known_ = task::describe_isolations(shim_, cache_folder_);
+  }
+  return known_;
+}
+
+task::IsolationDescription IsolationModes::need(const std::string& mode) {
+  std::lock_guard lock(mutex_);
+  auto found = known_.find(mode);
+  if (found == known_.end() || !found->second.available) {
+    known_ = task::describe_isolations(shim_, cache_folder_);
+    found = known_.find(mode);
+  }
+  if (found == known_.end()) {
+    throw Error(ErrorCode::kNotSupported, fmt::format("this host's shim has no {} isolation", mode));
+  }
+  if (!found->second.available) {
+    throw Error(ErrorCode::kNotSupported,
+                fmt::format("{} isolation can't be made on this host: {}", mode, found->second.reason));
+  }
+  return found->second;
+}
+
+void check_mode(const std::string& mode, const task::IsolationDescription& description, const HostConfig& host_config) {
+  auto refuse = [&](const std::string& option, const char* why) {
+    throw Error(
+        ErrorCode::kNotSupported,
+        fmt::format("{} is not possible with --isolation={}: {}. Leave it out, or use --isolation=process", option, mode, why));
+  };
+  constexpr const char* kOwnKernel = "the container has a kernel of its own, the host's can't be shared with it";
+  if (!description.host_network && host_config.network_mode == "host") {
+    refuse("--network=host", kOwnKernel);
+  }
+  if (!description.host_pid && host_config.pid_mode == "host") {
+    refuse("--pid=host", kOwnKernel);
+  }
+  if (!description.host_ipc && host_config.ipc_mode == "host") {
+    refuse("--ipc=host", kOwnKernel);
+  }
+  if (description.own_kernel && host_config.uts_mode == "host") {
+    refuse("--uts=host", kOwnKernel);
+  }
+  if (!description.host_devices && !host_config.devices.empty()) {
+    refuse(fmt::format("--device={}", host_config.devices.front().path_on_host),
+           "devices of the host belong to the host's kernel, and the container has another");
+  }
+  auto profile = std::find_if(host_config.security_opt.begin(), host_config.security_opt.end(), [](const std::string& option) {
+    return option.starts_with("apparmor") && !option.ends_with("unconfined");
+  });
+  if (description.own_kernel && profile != host_config.security_opt.end()) {
+    refuse("--security-opt " + *profile,
+           "AppArmor's profiles are loaded into the host's kernel, and the container has another");
+  }
+  if (!description.own_kernel && host_config.storage_size > 0) {
+    throw Error(ErrorCode::kNotSupported,
+                fmt::format("--storage-opt size is not possible with --isolation={}: folders on the host's file system have no "
+                            "limit of their own. Leave it out, or use --isolation=hyperv, where a container has a disk",
+                            mode));
+  }
+}
+
+}  // namespace bulkhead::engine
