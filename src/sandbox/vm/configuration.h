@@ -28,6 +28,7 @@ struct Configuration {
   Start start = Start::kPool;  // the quickest way that may be tried
   std::chrono::milliseconds boot_timeout = std::chrono::seconds(60);
   std::chrono::milliseconds answer_timeout = std::chrono::seconds(30);  // of the agent; then the VM counts as lost
+  std::chrono::milliseconds kill_timeout = std::chrono::seconds(5);     // the same, of SIGKILL for the container
   std::filesystem::path cache_folder;  // of the instance: what was found out once for all VMs; empty: found out each time
   std::filesystem::path console_log;   // where set, the guest kernel's messages go there: for development
 };

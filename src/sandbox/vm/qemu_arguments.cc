@@ -50,7 +50,8 @@ void add_disks(Arguments& arguments) {
   add(arguments, {"-blockdev",
                   "driver=raw,node-name=scratch,discard=unmap,file.driver=file,file.locking=off,"
                   "file.filename=/dev/fdset/2",
-                  "-device", "virtio-blk-device,drive=scratch,id=disk1"});
+                  // By default QEMU stops the machine where the host's disk is full: the guest is told instead.
+                  "-device", "virtio-blk-device,drive=scratch,id=disk1,werror=report,rerror=report"});
 }
 
 void add_network(Arguments& arguments) {

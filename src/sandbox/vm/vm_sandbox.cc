@@ -121,10 +121,10 @@ void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
   init_->begin();
 }
 
-void VmSandbox::call(const char* method, const google::protobuf::MessageLite& request,
-                     google::protobuf::MessageLite& response) {
+void VmSandbox::call(const char* method, const google::protobuf::MessageLite& request, google::protobuf::MessageLite& response,
+                     std::chrono::milliseconds timeout) {
   try {
-    session_->call(method, request, response, configuration_.answer_timeout);
+    session_->call(method, request, response, timeout);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kDeadlineExceeded) {
       lost_reason_ = error.message();
@@ -136,7 +136,7 @@ void VmSandbox::call(const char* method, const google::protobuf::MessageLite& re
 
 void VmSandbox::call(const char* method, const google::protobuf::MessageLite& request) {
   wire::Empty nothing;
-  call(method, request, nothing);
+  call(method, request, nothing, configuration_.answer_timeout);
 }
 
 /// For a VM that stands still: done once it runs again.
@@ -228,7 +228,24 @@ void VmSandbox::signal(const std::string& exec_id, int signal_number, SignalScop
     }
     return;
   }
-  call("Signal", *request);
+  if (exec_id.empty() && signal_number == SIGKILL) {
+    kill_init(*request);
+  } else {
+    call("Signal", *request);
+  }
+}
+
+/// What must end ends: a guest that doesn't do it in time is ended as a whole.
+void VmSandbox::kill_init(const google::protobuf::MessageLite& request) {
+  wire::Empty nothing;
+  try {
+    call("Signal", request, nothing, configuration_.kill_timeout);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kDeadlineExceeded) {
+      throw;
+    }
+    log::warn("container {}: {}; its VM was ended", id_, error.message());
+  }
 }
 
 void VmSandbox::resize(const std::string& exec_id, uint16_t rows, uint16_t columns) {
@@ -278,7 +295,7 @@ void VmSandbox::update(const oci::Resources& resources) {
 Statistics VmSandbox::statistics() {
   need_running();
   wire::StatisticsResponse response;
-  call("Statistics", wire::Empty(), response);
+  call("Statistics", wire::Empty(), response, configuration_.answer_timeout);
   return {.memory_usage = response.memory_usage(),
           .memory_limit = response.memory_limit(),
           .memory_inactive_file = response.memory_inactive_file(),
@@ -295,7 +312,7 @@ Statistics VmSandbox::statistics() {
 std::vector<ProcessEntry> VmSandbox::inner_processes() {
   need_running();
   wire::ProcessesResponse response;
-  call("Processes", wire::Empty(), response);
+  call("Processes", wire::Empty(), response, configuration_.answer_timeout);
   std::vector<ProcessEntry> found;
   for (const wire::Process& each : response.processes()) {
     // SECURITY: what a guest says may be anything; only its size matters here, and the answer's is bounded.

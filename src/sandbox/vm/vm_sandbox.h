@@ -45,11 +45,13 @@ class VmSandbox final : public Sandbox {
 
   void boot(const GuestSpec& guest, const SandboxSpec& spec);
   void create_container(const GuestSpec& guest, SandboxSpec spec);
-  void call(const char* method, const google::protobuf::MessageLite& request, google::protobuf::MessageLite& response);
+  void call(const char* method, const google::protobuf::MessageLite& request, google::protobuf::MessageLite& response,
+            std::chrono::milliseconds timeout);
   void call(const char* method, const google::protobuf::MessageLite& request);
   void call_later(const char* method, std::shared_ptr<google::protobuf::MessageLite> request);
   GuestProcess& find(const std::string& exec_id);
   void need_running() const;
+  void kill_init(const google::protobuf::MessageLite& request);
   void lose();
   void release_guest();
 
