@@ -23,7 +23,8 @@ ALLOWED = {
     "oci": {"support"},
     "policy": {"oci", "support"},  # pure: the engine asks it, the command line checks files with it
     "ttrpc": {"support"},
-    "http": {"support"},
+    "tls": {"support"},
+    "http": {"tls", "support"},
     "runner": {"linux", "oci", "support"},
     "sandbox": {"oci", "support"},
     "sandbox/process": {"sandbox", "runner", "linux", "oci", "support"},
@@ -38,7 +39,7 @@ ALLOWED = {
     "engine": {"compat", "host", "kernels", "image", "storage", "network", "policy", "task", "oci", "database", "support"},
     "api": {"engine", "kernels", "http", "image", "network", "policy", "support"},
     # What it knows of the engine is HTTP; `policy check` and `policy test` need no engine.
-    "cli": {"compat", "doctor", "http", "policy", "support"},
+    "cli": {"compat", "doctor", "http", "policy", "tls", "support"},
     "bin": None,  # anything: the only place that names concrete classes
 }
 # Single headers that may cross.
