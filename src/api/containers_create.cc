@@ -92,6 +92,7 @@ void containers_create(Request& request) {
   if (auto credentials = request.exchange.credentials()) {
     create.caller.uid = credentials->uid;
   }
+  create.caller.tls_name = request.exchange.tls_name();
   engine::CreateResult result = request.engine.create(create);
   answer_json(request, 201, {{"Id", result.id}, {"Warnings", result.warnings}});
 }

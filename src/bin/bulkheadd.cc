@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "api/api.h"
@@ -22,6 +24,7 @@
 #include "support/files.h"
 #include "support/log.h"
 #include "support/scope_guard.h"
+#include "tls/context.h"
 
 namespace {
 using bulkhead::Error;
@@ -35,6 +38,7 @@ struct Options {
   std::filesystem::path pid_file;
   std::filesystem::path config_file;  // "": the usual one, where it is there
   std::vector<std::string> exec_options;
+  bulkhead::settings::TlsSettings tls;
   bool debug = false;
 };
 
@@ -94,7 +98,20 @@ void raise_file_limit() {
   }
 }
 
-void listen(bulkhead::http::Server& server, const std::string& host) {
+using TlsContext = std::shared_ptr<const bulkhead::tls::Context>;
+
+/// The context of --tlsverify, or null.
+TlsContext tls_context(const Options& options) {
+  if (!bulkhead::settings::verifies_clients(options.tls)) {
+    return nullptr;
+  }
+  if (std::none_of(options.hosts.begin(), options.hosts.end(), [](const auto& host) { return host.starts_with("tcp://"); })) {
+    bulkhead::log::warn("--tlsverify concerns TCP, and no --host is tcp://");
+  }
+  return bulkhead::tls::Context::for_server({options.tls.ca, options.tls.certificate, options.tls.key});
+}
+
+void listen(bulkhead::http::Server& server, const std::string& host, const TlsContext& tls) {
   if (host.starts_with("unix://")) {
     server.listen_unix(host.substr(7));
   } else if (host.starts_with("tcp://")) {
@@ -104,14 +121,16 @@ void listen(bulkhead::http::Server& server, const std::string& host) {
     const char* end = address.data() + address.size();
     if (colon == std::string::npos || std::from_chars(address.data() + colon + 1, end, port).ptr != end ||
         colon + 1 == address.size()) {
-      throw Error(ErrorCode::kInvalidArgument, fmt::format("--host {}: it has no port, as in tcp://127.0.0.1:2375", host));
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("--host {}: it has no port, as in tcp://127.0.0.1:2375, or 2376 with TLS", host));
     }
     std::string name = address.substr(0, colon);
     if (name.starts_with('[') && name.ends_with(']')) {
       name = name.substr(1, name.size() - 2);
     }
-    port = server.listen_tcp(name, port);
-    bulkhead::log::info("listening at tcp://{}:{}", address.substr(0, colon), port);
+    port = tls ? server.listen_tls(name, port, tls) : server.listen_tcp(name, port);
+    bulkhead::log::info("listening at tcp://{}:{}{}", address.substr(0, colon), port,
+                        tls ? " with TLS; clients need a certificate" : "");
     return;
   } else {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("--host {}: it begins neither with unix:// nor with tcp://", host));
@@ -127,7 +146,9 @@ void describe(CLI::App& app, Options& options) {
   app.set_version_flag("--version", "bulkheadd " BULKHEAD_VERSION);
   app.add_option("--root", options.engine.root, "Folder of images and containers")->capture_default_str();
   app.add_option("--run-root", options.engine.run_root, "Folder of what does not survive a reboot")->capture_default_str();
-  app.add_option("-H,--host", options.hosts, "Socket to listen at: unix:///path or tcp://127.0.0.1:port; may be repeated")
+  app.add_option(
+         "-H,--host", options.hosts,
+         "Socket to listen at: unix:///path or tcp://127.0.0.1:port (with --tlsverify tcp://any-address:port); may be repeated")
       ->default_str("unix://RUN_ROOT/bulkhead.sock");
   app.add_option("--shim", options.engine.shim, "The shim's executable")->default_str("beside this one");
   app.add_option("--insecure-registry", options.engine.insecure_registries,
@@ -157,6 +178,15 @@ void describe(CLI::App& app, Options& options) {
       "isolation=process or isolation=hyperv: the mode of containers that ask for none (the kind of host decides else)");
   app.add_option("--policy", options.engine.policy_file, "The policy: who may have which container (docs/policy.md)")
       ->default_str("/etc/bulkhead/policy.yaml where it exists");
+  for (auto& [name, value, text] :
+       {std::tuple{"--tls", &options.tls.tls, "Refused without --tlsverify: it would let in everybody who reaches the port"},
+        {"--tlsverify", &options.tls.verify, "Serve TCP with TLS, for clients with a certificate that the CA signed"}}) {
+    app.add_flag_function(
+        name, [target = value](int64_t count) { *target = count > 0; }, text);
+  }
+  app.add_option("--tlscacert", options.tls.ca, "The CA's certificate (PEM), which signs those of clients");
+  app.add_option("--tlscert", options.tls.certificate, "The engine's own certificate (PEM)");
+  app.add_option("--tlskey", options.tls.key, "The engine's own key (PEM), which only its owner may read");
   app.add_option("-p,--pidfile", options.pid_file, "File to write the process id to");
   app.add_flag("-D,--debug", options.debug, "Say more in the log");
 }
@@ -171,6 +201,8 @@ void apply_settings(Options& options) {
   options.engine.default_isolation = found.isolation;
   options.engine.default_isolation_source = found.isolation_source;
   options.debug = options.debug || found.debug;
+  settings::add_tls_options(found.tls, options.tls);
+  options.tls = std::move(found.tls);
   auto& registries = options.engine.insecure_registries;
   registries.insert(registries.end(), found.insecure_registries.begin(), found.insecure_registries.end());
 }
@@ -196,6 +228,7 @@ int run(Options options) {
   if (options.hosts.empty()) {
     options.hosts.push_back("unix://" + (options.engine.run_root / "bulkhead.sock").native());
   }
+  TlsContext tls = tls_context(options);
   raise_file_limit();
   // Sealed once here instead of by each shim's second execve.
   bulkhead::UniqueFd sealed_shim = bulkhead::linux::open_sealed(options.engine.shim);
@@ -207,7 +240,7 @@ int run(Options options) {
   reload_on_request(engine);
   handle_signals(server);
   for (const std::string& host : options.hosts) {
-    listen(server, host);
+    listen(server, host, tls);
   }
   if (!options.pid_file.empty()) {
     bulkhead::replace_file(options.pid_file, fmt::format("{}\n", getpid()), 0644, bulkhead::Durability::kUnsynced);

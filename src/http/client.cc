@@ -17,6 +17,7 @@ namespace bulkhead::http {
 namespace {
 
 constexpr size_t kReadSize = 32768;
+constexpr std::chrono::seconds kHandshakeTime{30};
 
 UniqueFd connect_unix(const Address& address) {
   sockaddr_un name{};
@@ -70,7 +71,7 @@ std::string Address::text() const {
                                              : fmt::format("tcp://[{}]:{}", host, port);
 }
 
-Address parse_address(std::string_view text) {
+Address parse_address(std::string_view text, std::string_view default_port) {
   auto fail = [&](std::string_view why) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("host '{}' {}: write unix:///path/of.sock or tcp://address:port", text, why));
@@ -99,7 +100,7 @@ Address parse_address(std::string_view text) {
   }
   size_t colon = rest.find(':', bracket);
   address.host = bracket > 0 ? rest.substr(1, bracket - 1) : rest.substr(0, colon);
-  address.port = colon == std::string_view::npos ? "2375" : rest.substr(colon + 1);
+  address.port = colon == std::string_view::npos ? default_port : rest.substr(colon + 1);
   if (address.host.empty()) {
     address.host = "127.0.0.1";
   }
@@ -110,7 +111,28 @@ Address parse_address(std::string_view text) {
 }
 
 Connection Connection::open(const Address& address) {
-  return {address.kind == Address::Kind::kUnix ? connect_unix(address) : connect_tcp(address), address.text()};
+  if (address.kind == Address::Kind::kUnix) {
+    return {connect_unix(address), nullptr, address.text()};
+  }
+  UniqueFd socket = connect_tcp(address);
+  if (address.tls == nullptr) {
+    return {std::move(socket), nullptr, address.text()};
+  }
+  try {
+    tls::Session session = tls::Session::connect(std::move(socket), *address.tls, address.host);
+    session.handshake(std::chrono::steady_clock::now() + kHandshakeTime, -1);
+    auto relay = std::make_unique<tls::Relay>(std::move(session));
+    UniqueFd plain = relay->take_socket();
+    return {std::move(plain), std::move(relay), address.text()};
+  } catch (const Error& error) {
+    throw error.wrap(fmt::format("the engine at '{}'", address.text()));
+  }
+}
+
+void Connection::throw_if_broken() const {
+  if (std::string why = relay_ ? relay_->failure() : ""; !why.empty()) {
+    throw Error(ErrorCode::kUnauthenticated, fmt::format("the engine at '{}' ended the TLS connection: {}", address_, why));
+  }
 }
 
 void Connection::send(RequestHead head, std::string_view body) {
@@ -151,7 +173,9 @@ void Connection::send_bytes(std::string_view bytes) {
       continue;
     }
     if (sent < 0) {
-      throw Error(ErrorCode::kUnavailable, system_error(fmt::format("send to '{}'", address_)).message());
+      Error error(ErrorCode::kUnavailable, system_error(fmt::format("send to '{}'", address_)).message());
+      throw_if_broken();
+      throw error;  // NOLINT(cert-err09-cpp,cert-err61-cpp): made before errno could change
     }
     bytes.remove_prefix(static_cast<size_t>(sent));
   }
@@ -168,6 +192,9 @@ bool Connection::fill() {
   received_.resize(before + static_cast<size_t>(count < 0 ? 0 : count));
   if (count < 0) {
     throw Error(ErrorCode::kUnavailable, system_error(fmt::format("receive from '{}'", address_), error).message());
+  }
+  if (count == 0) {
+    throw_if_broken();
   }
   return count > 0;
 }
@@ -230,6 +257,6 @@ bool Connection::wait_readable(std::chrono::milliseconds timeout) {
 
 bool Connection::reusable() const { return reader_ && reader_->done() && reader_->keeps_alive() && received_.empty(); }
 
-Upgraded Connection::upgrade() && { return {std::move(socket_), std::move(received_)}; }
+Upgraded Connection::upgrade() && { return {std::move(socket_), std::move(received_), std::move(relay_)}; }
 
 }  // namespace bulkhead::http

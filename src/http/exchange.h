@@ -20,6 +20,8 @@ class Exchange {
   const RequestHead& head() const { return head_; }
   /// Who asks, where the kernel knows.
   std::optional<PeerCredentials> credentials() const { return connection_.credentials(); }
+  /// The name in the client's certificate; "" where there is none.
+  const std::string& tls_name() const { return connection_.tls_name(); }
   /// Fields that whatever answer comes will carry.
   Headers& response_headers() { return response_headers_; }
 

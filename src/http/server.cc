@@ -2,76 +2,25 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstring>
 #include <memory>
 #include <thread>
 
-#include "support/files.h"
+#include "http/listening_sockets.h"
 #include "support/log.h"
 
 namespace bulkhead::http {
 namespace {
 
 constexpr size_t kStackBytes = 2UL << 20;  // touched pages only are real
-constexpr int kBacklog = 4096;
-
-UniqueFd new_socket(int family) {
-  UniqueFd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) {
-    throw system_error("create a socket");
-  }
-  return socket;
-}
-
-sockaddr_un unix_address(const std::filesystem::path& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.native().size() >= sizeof(address.sun_path)) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("socket path '{}' is longer than {} bytes (unix(7))", path.native(), sizeof(address.sun_path) - 1));
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.native().size() + 1);
-  return address;
-}
-
-void remove_stale_socket(const std::filesystem::path& path, const sockaddr_un& address) {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) {
-    return;
-  }
-  if (!S_ISSOCK(status.st_mode)) {
-    throw Error(ErrorCode::kConflict, fmt::format("'{}' is there already and is no socket", path.native()));
-  }
-  UniqueFd probe = new_socket(AF_UNIX);
-  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 || errno == EAGAIN) {
-    throw Error(ErrorCode::kConflict, fmt::format("another server answers at '{}'", path.native()));
-  }
-  if (::unlink(path.c_str()) != 0) {
-    throw system_error(fmt::format("remove the old socket '{}'", path.native()));
-  }
-}
-
-void give_to_docker_group(const std::filesystem::path& path) {
-  std::vector<char> buffer(16384);
-  group entry{};
-  group* found = nullptr;
-  if (::getgrnam_r("docker", &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr &&
-      ::chown(path.c_str(), 0, found->gr_gid) != 0) {
-    log::warn("'{}' can't be given to the group docker: {}", path.native(), strerror(errno));
-  }
-}
 
 bool is_loopback_host(std::string_view host) {
   if (host == "localhost" || host == "::1") {
@@ -91,12 +40,16 @@ std::string_view without_port(std::string_view authority) {
 
 }  // namespace
 
-std::string reason_to_refuse(const RequestHead& head) {
+std::string reason_to_refuse(Peer peer, const RequestHead& head) {
+  if (peer == Peer::kUnix) {
+    return "";
+  }
   if (head.headers.has("Origin")) {
     return "requests from web pages (with an Origin header) are refused";
   }
   std::string_view host = head.headers.get("Host");
-  if (!host.empty() && !is_loopback_host(without_port(host))) {
+  // With TLS a name that leads here by deceit fails at the certificate.
+  if (peer == Peer::kTcp && !host.empty() && !is_loopback_host(without_port(host))) {
     return fmt::format("requests for the host '{}' are refused: only loopback names are served", host);
   }
   return "";
@@ -118,55 +71,27 @@ Server::~Server() {
 }
 
 void Server::listen_unix(const std::filesystem::path& path) {
-  sockaddr_un address = unix_address(path);
-  if (path.has_parent_path()) {
-    make_folders(path.parent_path());
-  }
-  remove_stale_socket(path, address);
-  UniqueFd socket = new_socket(AF_UNIX);
-  // SECURITY: no moment at which others could connect: nobody may until the mode and the group are right.
-  mode_t previous = ::umask(0177);
-  int bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-  int error_number = errno;
-  ::umask(previous);
-  if (bound != 0) {
-    throw system_error(fmt::format("bind '{}'", path.native()), error_number);
-  }
-  listeners_.push_back({std::move(socket), Peer::kUnix, path});
-  give_to_docker_group(path);
-  if (::chmod(path.c_str(), 0660) != 0 || ::listen(listeners_.back().socket.get(), kBacklog) != 0) {
-    throw system_error(fmt::format("listen at '{}'", path.native()));
-  }
+  listeners_.push_back({bind_unix(path), Peer::kUnix, path, nullptr});
 }
 
 uint16_t Server::listen_tcp(const std::string& host, uint16_t port) {
   if (!is_loopback_host(host)) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("tcp://{}: whoever reaches the API is root on this host, and it is not encrypted: only loopback "
-                            "addresses (127.0.0.1, ::1, localhost) are served over TCP. For another host, forward the Unix "
-                            "socket by ssh",
-                            host));
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("tcp://{}: whoever reaches the API is root on this host, and it is not encrypted: only loopback "
+                    "addresses (127.0.0.1, ::1, localhost) are served without TLS. For another host use --tlsverify, or "
+                    "forward the Unix socket by ssh",
+                    host));
   }
-  bool is_v6 = host.find(':') != std::string::npos;
-  UniqueFd socket = new_socket(is_v6 ? AF_INET6 : AF_INET);
-  int on = 1;
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  sockaddr_in6 v6{};
-  sockaddr_in v4{};
-  v6.sin6_family = AF_INET6;
-  v6.sin6_port = htons(port);
-  v6.sin6_addr = in6addr_loopback;
-  v4.sin_family = AF_INET;
-  v4.sin_port = htons(port);
-  ::inet_pton(AF_INET, host == "localhost" ? "127.0.0.1" : host.c_str(), &v4.sin_addr);
-  auto* address = is_v6 ? reinterpret_cast<sockaddr*>(&v6) : reinterpret_cast<sockaddr*>(&v4);
-  socklen_t size = is_v6 ? sizeof(v6) : sizeof(v4);
-  if (::bind(socket.get(), address, size) != 0 || ::listen(socket.get(), kBacklog) != 0 ||
-      ::getsockname(socket.get(), address, &size) != 0) {
-    throw system_error(fmt::format("listen at tcp://{}:{}", host, port));
-  }
-  listeners_.push_back({std::move(socket), Peer::kTcp, {}});
-  return ntohs(is_v6 ? v6.sin6_port : v4.sin_port);
+  BoundTcp bound = bind_tcp(host, port);
+  listeners_.push_back({std::move(bound.socket), Peer::kTcp, {}, nullptr});
+  return bound.port;
+}
+
+uint16_t Server::listen_tls(const std::string& host, uint16_t port, std::shared_ptr<const tls::Context> context) {
+  BoundTcp bound = bind_tcp(host, port);
+  listeners_.push_back({std::move(bound.socket), Peer::kTls, {}, std::move(context)});
+  return bound.port;
 }
 
 bool Server::run(std::chrono::milliseconds grace) {
@@ -213,34 +138,37 @@ void Server::accept_one(const Listener& listener) {
     }
     return;
   }
-  if (listener.peer == Peer::kTcp) {
+  if (listener.peer != Peer::kUnix) {
     int on = 1;
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
   }
-  start_thread(std::move(socket), listener.peer);
+  start_thread({this, std::move(socket), listener.peer, listener.tls});
 }
 
-void Server::start_thread(UniqueFd socket, Peer peer) {
-  struct Job {
-    Server* server;
-    UniqueFd socket;
-    Peer peer;
-  };
-  auto refuse = [](int descriptor) {
-    static constexpr std::string_view kFull =
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 60\r\n\r\n"
-        "{\"message\":\"too many connections: try again in a moment.\"}\r\n";
-    ::send(descriptor, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  };
-  {
-    std::lock_guard lock(mutex_);
-    if (connections_ >= options_.maximum_connections) {
-      refuse(socket.get());
-      return;
-    }
-    ++connections_;
+bool Server::take_place(const Job& job) {
+  std::lock_guard lock(mutex_);
+  bool is_tls = job.peer == Peer::kTls;
+  if (connections_ >= options_.maximum_connections || (is_tls && handshakes_ >= options_.maximum_handshakes)) {
+    return false;
   }
-  auto job = std::make_unique<Job>(Job{this, std::move(socket), peer});
+  ++connections_;
+  handshakes_ += is_tls ? 1 : 0;
+  return true;
+}
+
+void Server::start_thread(Job its_job) {
+  auto refuse = [](const Job& job) {
+    if (job.peer != Peer::kTls) {  // who speaks TLS would not understand
+      std::string text = refusal(503, "too many connections: try again in a moment");
+      ::send(job.socket.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+  };
+  if (!take_place(its_job)) {
+    refuse(its_job);
+    return;
+  }
+  auto job = std::make_unique<Job>(std::move(its_job));
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStackBytes);
@@ -249,7 +177,11 @@ void Server::start_thread(UniqueFd socket, Peer peer) {
   auto body = [](void* argument) -> void* {
     std::unique_ptr<Job> mine(static_cast<Job*>(argument));
     Server& server = *mine->server;
-    server.serve(std::move(mine->socket), mine->peer);
+    if (mine->peer == Peer::kTls) {
+      server.serve_tls(std::move(mine->socket), *mine->tls);
+    } else {
+      server.serve(std::move(mine->socket), mine->peer);
+    }
     std::lock_guard lock(server.mutex_);
     --server.connections_;
     server.ended_.notify_all();  // under the lock: the server may be gone right after
@@ -258,9 +190,10 @@ void Server::start_thread(UniqueFd socket, Peer peer) {
   int error_number = pthread_create(&thread, &attributes, body, job.get());
   pthread_attr_destroy(&attributes);
   if (error_number != 0) {
-    refuse(job->socket.get());
+    refuse(*job);
     std::lock_guard lock(mutex_);
     --connections_;
+    handshakes_ -= job->peer == Peer::kTls ? 1 : 0;
     return;
   }
   job.release();  // NOLINT(bugprone-unused-return-value): the thread owns it now
@@ -269,26 +202,25 @@ void Server::start_thread(UniqueFd socket, Peer peer) {
 void Server::serve(UniqueFd socket, Peer peer) {
   try {
     ServerConnection connection(std::move(socket), peer, stop_event_.get());
-    RequestReader reader(connection, options_.limits);
-    while (serve_one(connection, reader)) {
-    }
+    serve_requests(connection, "");
   } catch (const std::exception& error) {
     // A client that goes away is daily life; whatever concerned the request itself was answered by the handler.
     log::debug("connection ended: {}", error.what());
   }
 }
 
-bool Server::serve_one(ServerConnection& connection, RequestReader& reader) {
+void Server::serve_requests(ServerConnection& connection, const std::string& why_none) {
+  RequestReader reader(connection, options_.limits);
+  while (serve_one(connection, reader, why_none)) {
+  }
+}
+
+bool Server::serve_one(ServerConnection& connection, RequestReader& reader, const std::string& why_none) {
   std::optional<RequestHead> head;
   try {
     head = reader.read_head();
   } catch (const StatusError& error) {
-    std::string body = fmt::format("{{\"message\":{}}}\n", json_string(error.message()));
-    Headers headers;
-    headers.add("Content-Type", "application/json");
-    headers.add("Content-Length", std::to_string(body.size()));
-    headers.add("Connection", "close");
-    connection.send(serialize(ResponseHead{error.status(), headers}), body, "", after(std::chrono::seconds(5)));
+    connection.send(refusal(error.status(), error.message()), "", "", after(std::chrono::seconds(5)));
     connection.linger(std::chrono::seconds(5));
     return false;
   }
@@ -296,8 +228,9 @@ bool Server::serve_one(ServerConnection& connection, RequestReader& reader) {
     return false;
   }
   Exchange exchange(connection, reader, std::move(*head));
-  if (std::string refusal = connection.peer() == Peer::kTcp ? reason_to_refuse(exchange.head()) : ""; !refusal.empty()) {
-    exchange.fail(403, refusal);
+  std::string reason = why_none.empty() ? reason_to_refuse(connection.peer(), exchange.head()) : why_none;
+  if (!reason.empty()) {
+    exchange.fail(403, reason);
     return exchange.finish();
   }
   handler_(exchange);
@@ -305,6 +238,15 @@ bool Server::serve_one(ServerConnection& connection, RequestReader& reader) {
     exchange.fail(500, "this request has no answer");
   }
   return exchange.finish();
+}
+
+std::string refusal(int status, std::string_view message) {
+  std::string body = fmt::format("{{\"message\":{}}}\n", json_string(message));
+  Headers headers;
+  headers.add("Content-Type", "application/json");
+  headers.add("Content-Length", std::to_string(body.size()));
+  headers.add("Connection", "close");
+  return serialize(ResponseHead{status, headers}) + body;
 }
 
 }  // namespace bulkhead::http

@@ -37,8 +37,12 @@ iovec part_of(std::string_view text) { return {const_cast<char*>(text.data()), t
 
 Deadline after(std::chrono::milliseconds duration) { return Clock::now() + duration; }
 
-ServerConnection::ServerConnection(UniqueFd socket, Peer peer, int stop_descriptor)
+ServerConnection::ServerConnection(UniqueFd socket, Peer peer, int stop_descriptor, std::string tls_name)
     : socket_(std::move(socket)), peer_(peer), stop_descriptor_(stop_descriptor) {
+  // SECURITY: a name is the word of a certificate, and only a TLS peer has shown one.
+  if (peer == Peer::kTls) {
+    tls_name_ = std::move(tls_name);
+  }
   int flags = ::fcntl(socket_.get(), F_GETFL);
   if (flags < 0 || ((flags & O_NONBLOCK) == 0 && ::fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK) != 0)) {
     throw system_error("make a connection non-blocking");
@@ -112,6 +116,7 @@ void ServerConnection::send(std::string_view first, std::string_view second, std
 std::optional<PeerCredentials> ServerConnection::credentials() const {
   ucred found{};
   socklen_t size = sizeof(found);
+  // SECURITY: the socket of a TLS peer is one of a pair of our own, whose credentials are the engine's: root.
   if (peer_ != Peer::kUnix || ::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &found, &size) != 0) {
     return std::nullopt;
   }

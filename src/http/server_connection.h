@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 using Deadline = std::optional<Clock::time_point>;
 Deadline after(std::chrono::milliseconds duration);
 
-enum class Peer { kUnix, kTcp };
+enum class Peer { kUnix, kTcp, kTls };
 
 /// Who connected to a Unix socket, as the kernel saw it then (SO_PEERCRED, unix(7)).
 struct PeerCredentials {
@@ -39,8 +39,9 @@ struct PeerCredentials {
 
 class ServerConnection {
  public:
-  /// `stop_descriptor` polls readable once the server is stopping; it outlives the connection.
-  ServerConnection(UniqueFd socket, Peer peer, int stop_descriptor);
+  /// `stop_descriptor` polls readable once the server is stopping; it outlives the connection. Of a TLS peer `socket` is the
+  /// plain end of its relay (tls/relay.h), and `tls_name` the name in its certificate.
+  ServerConnection(UniqueFd socket, Peer peer, int stop_descriptor, std::string tls_name = "");
 
   enum class Readiness { kReadable, kTimedOut, kStopping };
   /// kReadable also where the client has closed.
@@ -61,13 +62,16 @@ class ServerConnection {
   int descriptor() const { return socket_.get(); }
   int stop_descriptor() const { return stop_descriptor_; }
   Peer peer() const { return peer_; }
-  /// nullopt over TCP.
+  /// nullopt over TCP, with TLS or without.
   std::optional<PeerCredentials> credentials() const;
+  /// "" but for a TLS peer whose certificate has a name.
+  const std::string& tls_name() const { return tls_name_; }
 
  private:
   UniqueFd socket_;
   Peer peer_;
   int stop_descriptor_;
+  std::string tls_name_;
 };
 
 }  // namespace bulkhead::http

@@ -249,6 +249,25 @@ TEST_F(ServerTest, RefusesWebPagesOnTcp) {
   EXPECT_THAT(receive("/fine||"), StartsWith("HTTP/1.1 200"));
 }
 
+TEST_F(ServerTest, ATlsPeerHasAHostOfItsOwnButIsNoWebPage) {
+  start(echo, {}, Peer::kTls);
+  send("GET / HTTP/1.1\r\nHost: engine.example:2376\r\nOrigin: http://evil.example\r\n\r\n");
+  EXPECT_THAT(receive("}"), StartsWith("HTTP/1.1 403"));
+  send("GET /fine HTTP/1.1\r\nHost: engine.example:2376\r\n\r\n");
+  EXPECT_THAT(receive("/fine||"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(PeerTest, AUnixPeerHasNoNameAndATlsPeerNoUid) {
+  for (Peer peer : {Peer::kUnix, Peer::kTcp, Peer::kTls}) {
+    std::array<int, 2> pair{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()), 0);
+    UniqueFd other(pair[1]);
+    ServerConnection connection(UniqueFd(pair[0]), peer, -1, "admin");
+    EXPECT_EQ(connection.credentials().has_value(), peer == Peer::kUnix);
+    EXPECT_EQ(connection.tls_name(), peer == Peer::kTls ? "admin" : "");
+  }
+}
+
 TEST_F(ServerTest, StopEndsIdleConnectionsAndStreams) {
   start([](Exchange& exchange) {
     exchange.begin_stream(200, "text/plain");

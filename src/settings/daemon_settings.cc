@@ -31,6 +31,20 @@ std::vector<std::string> texts(const json& value, std::string_view directive) {
   return list;
 }
 
+bool truth(const json& value, std::string_view directive) {
+  if (!value.is_boolean()) {
+    throw invalid(fmt::format("'{}' is neither true nor false", directive));
+  }
+  return value.get<bool>();
+}
+
+std::string text(const json& value, std::string_view directive) {
+  if (!value.is_string()) {
+    throw invalid(fmt::format("'{}' is not a string", directive));
+  }
+  return value.get<std::string>();
+}
+
 std::string isolation_of(const std::vector<std::string>& options) {
   std::string isolation;
   for (const std::string& option : options) {
@@ -45,14 +59,21 @@ void read_directive(const std::string& name, const json& value, DaemonSettings& 
   } else if (name == "insecure-registries") {
     settings.insecure_registries = texts(value, name);
   } else if (name == "debug") {
-    if (!value.is_boolean()) {
-      throw invalid("'debug' is neither true nor false");
-    }
-    settings.debug = value.get<bool>();
+    settings.debug = truth(value, name);
+  } else if (name == "tls") {
+    settings.tls.tls = truth(value, name);
+  } else if (name == "tlsverify") {
+    settings.tls.verify = truth(value, name);
+  } else if (name == "tlscacert") {
+    settings.tls.ca = text(value, name);
+  } else if (name == "tlscert") {
+    settings.tls.certificate = text(value, name);
+  } else if (name == "tlskey") {
+    settings.tls.key = text(value, name);
   } else {
     throw invalid(
         fmt::format("the following directives don't match any configuration option: {}; there are exec-opts, "
-                    "insecure-registries and debug",
+                    "insecure-registries, debug, tls, tlsverify, tlscacert, tlscert and tlskey",
                     name));
   }
 }

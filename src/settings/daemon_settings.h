@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "settings/tls_settings.h"
+
 namespace bulkhead::settings {
 
 inline constexpr const char* kDefaultFile = "/etc/bulkhead/daemon.json";
@@ -18,6 +20,7 @@ struct DaemonSettings {
   std::string isolation_source;  // where that was set: "--exec-opt", "'/etc/bulkhead/daemon.json'"
   std::vector<std::string> insecure_registries;
   bool debug = false;
+  TlsSettings tls;
 };
 
 /// "isolation=hyperv" -> "hyperv", "isolation=default" -> "". The value in any case, as `--isolation` has it.

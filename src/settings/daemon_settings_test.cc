@@ -46,6 +46,36 @@ TEST(DaemonSettingsTest, WhatIsNotThereIsRefusedByName) {
   }
 }
 
+TEST(DaemonSettingsTest, ReadsHowTcpIsServed) {
+  TlsSettings tls =
+      parse_daemon_settings(R"({"tlsverify": true, "tlscacert": "/ca", "tlscert": "/cert", "tlskey": "/key"})", "/etc/x.json")
+          .tls;
+  EXPECT_TRUE(verifies_clients(tls));
+  EXPECT_EQ(tls.ca + tls.certificate + tls.key, "/ca/cert/key");
+  EXPECT_THROW(add_tls_options(tls, {.ca = "/other"}), Error);
+  EXPECT_THROW(add_tls_options(tls, {.verify = true}), Error);
+  EXPECT_NE(error_of(R"({"tlsverify": "yes"})").find("tlsverify"), std::string::npos);
+  EXPECT_NE(error_of(R"({"tlskey": true})").find("tlskey"), std::string::npos);
+}
+
+TEST(DaemonSettingsTest, TlsWithoutVerifyingIsRefused) {
+  EXPECT_FALSE(verifies_clients({}));
+  EXPECT_FALSE(verifies_clients({.tls = false}));
+  for (const TlsSettings& settings :
+       std::vector<TlsSettings>{{.tls = true},
+                                {.ca = "/ca"},
+                                {.verify = false, .key = "/key"},
+                                {.tls = false, .verify = true, .ca = "a", .certificate = "b", .key = "c"},
+                                {.verify = true, .certificate = "b", .key = "c"},
+                                {.verify = true, .ca = "a", .key = "c"},
+                                {.verify = true, .ca = "a", .certificate = "b"}}) {
+    EXPECT_THROW(verifies_clients(settings), Error);
+  }
+  TlsSettings settings{.verify = true};
+  add_tls_options(settings, {.ca = "a", .certificate = "b", .key = "c"});
+  EXPECT_TRUE(verifies_clients(settings));
+}
+
 TEST(DaemonSettingsTest, TheCommandLineAddsAndNeverOverrides) {
   DaemonSettings settings;
   add_exec_options(settings, {});
