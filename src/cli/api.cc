@@ -32,6 +32,14 @@ std::string default_host(const Place& place) {
   return fmt::format("unix://{}/bulkhead.sock", run_root_of(place).string());
 }
 
+http::Address address_of(const Place& place) {
+  std::string host = default_host(place);
+  std::optional<tls::Files> files = tls_files(place.tls, host);
+  http::Address address = http::parse_address(host, files ? "2376" : "2375");
+  address.tls = files ? tls::Context::for_client(*files) : nullptr;
+  return address;
+}
+
 ErrorCode code_of_status(int status) {
   switch (status) {
     case 400: return ErrorCode::kInvalidArgument;
@@ -93,7 +101,7 @@ json parse_answer(const std::string& text) {
 
 std::string escaped(std::string_view name) { return http::percent_encode(name); }
 
-Api::Api(Place place) : place_(std::move(place)), address_(http::parse_address(default_host(place_))) {}
+Api::Api(Place place) : place_(std::move(place)), address_(address_of(place_)) {}
 Api::~Api() = default;
 
 http::Connection Api::first_connection() {
@@ -128,6 +136,12 @@ int Api::minor_version() {
     throw Error(ErrorCode::kDeadlineExceeded, fmt::format("the engine at '{}' doesn't answer", address_.text()));
   }
   http::ResponseHead answer = connection.receive_head();
+  if (answer.status >= 400) {
+    // Why, only a body tells, and the answer to HEAD has none.
+    http::Connection again = http::Connection::open(address_);
+    again.send({.method = "GET", .target = "/_ping", .headers = {}}, "");
+    throw_if_failed(again, again.receive_head());
+  }
   int theirs = minor_of(answer.headers.get("Api-Version"));
   if (answer.status >= 400 || theirs == 0) {
     throw Error(ErrorCode::kUnavailable, fmt::format("what listens at '{}' is no Engine API", address_.text()));

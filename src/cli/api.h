@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "cli/tls_options.h"
 #include "http/client.h"
 
 namespace bulkhead::cli {
@@ -16,11 +17,12 @@ namespace bulkhead::cli {
 struct Place {
   std::string host;            // --host; "": BULKHEAD_HOST, else the socket in the run root
   std::string root, run_root;  // --root and --run-root, for a daemon that is started here
+  TlsOptions tls;
 };
 
 class Api {
  public:
-  /// Connects to nothing yet. Throws kInvalidArgument where the address is none.
+  /// Connects to nothing yet. Throws kInvalidArgument where the address is none, or a file of --tlsverify can't be used.
   explicit Api(Place place);
   ~Api();
   Api(const Api&) = delete;

@@ -116,6 +116,11 @@ int run_application(std::vector<std::string> words) {
     Options options("[OPTIONS]", "VERB [ARGUMENTS]", "Runs containers, each behind the wall that it asks for.",
                     Order::kBeforeArguments);
     options.value("-H,--host", place.host, "Where the engine listens: unix:///path or tcp://address:port (BULKHEAD_HOST)");
+    options.flag("--tlsverify", place.tls.verify, "Speak TLS, and verify the engine (DOCKER_TLS_VERIFY)");
+    options.flag("--tls", place.tls.tls, "Refused without --tlsverify: it would speak to anybody who answers");
+    options.value("--tlscacert", place.tls.ca, "Trust engines whose certificate this CA signed (DOCKER_CERT_PATH/ca.pem)");
+    options.value("--tlscert", place.tls.certificate, "Certificate to show to the engine (DOCKER_CERT_PATH/cert.pem)");
+    options.value("--tlskey", place.tls.key, "Its key (DOCKER_CERT_PATH/key.pem)");
     options.value("--root", place.root, "State folder of an engine that is started here");
     options.value("--run-root", place.run_root, "Run-time folder of an engine that is started here");
     options.flag("-v,--version", version, "Print the client's version");

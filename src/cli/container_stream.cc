@@ -57,6 +57,10 @@ ContainerStream::End ContainerStream::run(http::Upgraded stream, Wiring wiring, 
   if (ended_by_ != 0) {
     die_of(ended_by_);
   }
+  if (std::string why = pump.failure(); !why.empty()) {
+    // SECURITY: with TLS an end that the engine didn't say could be anybody's: output that was cut short must not look whole.
+    throw Error(ErrorCode::kUnavailable, fmt::format("the connection to the engine broke off: {}", why));
+  }
   return terminal_ == Terminal::kYes && pump.detached() ? End::kDetached : End::kClosed;
 }
 

@@ -23,6 +23,14 @@ constexpr std::array kHints = {
     Hint{"is not running", "'bulkhead start' starts it"},
     Hint{"is paused", "'bulkhead unpause' lets it go on"},
     Hint{"manifest unknown", "check the name and the tag"},
+    Hint{"certificate required", "present one that the engine's CA signed with --tlscert and --tlskey"},
+    Hint{"the server refuses the TLS handshake",
+         "present a certificate that the engine's CA signed with --tlscert and --tlskey"},
+    Hint{"unknown ca", "present a certificate that the engine's CA signed with --tlscert and --tlskey"},
+    Hint{"certificate expired", "make a new one"},
+    Hint{"the server's certificate is refused",
+         "--tlscacert has to name the CA of the engine's certificate, and --host what it is for"},
+    Hint{"the server speaks no TLS", "leave out --tlsverify, or check the port"},
     Hint{"server gave HTTP response to HTTPS client", "name the registry to the engine with 'bulkheadd --insecure-registry'"},
 };
 

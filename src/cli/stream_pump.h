@@ -37,6 +37,8 @@ class StreamPump {
   void run(SignalSource& signals, const OnSignal& on_signal);
   /// Whether the stream ended after the user typed the detach keys.
   bool detached() const { return detach_.seen(); }
+  /// Why the stream ended otherwise than by the engine's word, where that can be known (TLS); else "".
+  std::string failure() const { return stream_.relay ? stream_.relay->failure() : ""; }
 
  private:
   struct Output {
