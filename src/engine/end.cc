@@ -97,7 +97,6 @@ void Engine::State::finish_end(const LivePointer& live, int code, TimePoint time
   }
   discard_folder(bundle(record.id));
   std::vector<std::shared_ptr<PendingAttachment>> pending;
-  std::vector<std::string> exec_ids;
   {
     std::lock_guard lock(live->mutex);
     live->record.pid = 0;
@@ -109,14 +108,13 @@ void Engine::State::finish_end(const LivePointer& live, int code, TimePoint time
     live->record.exec_ids.clear();
     live->record.stopped_by_user = !live->restart_wanted;
     live->record.status = wants_restart(*live) ? Status::kRestarting : Status::kExited;
+    // They stay until the next start: their clients are still to ask for the exit codes.
     for (auto& [exec_id, exec] : live->execs) {
-      exec_ids.push_back(exec_id);
       if (exec->record.running) {
         exec->record.running = false;
         exec->record.exit_code = exec->record.exit_code.value_or(137);
       }
     }
-    live->execs.clear();
     ++live->ends;
     pending.swap(live->attachments);
     record = live->record;

@@ -115,6 +115,7 @@ struct Engine::State {
   // life (start.cc, end.cc)
   void start(const LivePointer& live);
   void start_locked(const LivePointer& live);
+  void forget_execs(LiveContainer& live);
   void launch(const LivePointer& live, Container& record);
   void start_failed(const LivePointer& live, const Error& error);
   void watch(const LivePointer& live);

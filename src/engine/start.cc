@@ -130,6 +130,14 @@ void Engine::State::start(const LivePointer& live) {
   start_locked(live);
 }
 
+void Engine::State::forget_execs(LiveContainer& live) {
+  std::scoped_lock lock(mutex, live.mutex);
+  for (const auto& [exec_id, exec] : live.execs) {
+    by_exec.erase(exec_id);
+  }
+  live.execs.clear();
+}
+
 void Engine::State::start_locked(const LivePointer& live) {
   {
     std::lock_guard lock(live->mutex);
@@ -149,6 +157,7 @@ void Engine::State::start_locked(const LivePointer& live) {
     record.stopped_by_user = false;
     live->restart_wanted = true;
   }
+  forget_execs(*live);  // of the run before
   Container record = live->copy();
   records.update_state(record);
   try {

@@ -60,6 +60,7 @@ bio_st* new_socket_bio(int descriptor) {
   if (bio == nullptr) {
     throw Error(ErrorCode::kResourceExhausted, "set TLS up: out of memory");
   }
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): all that OpenSSL keeps for a BIO is a pointer
   BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(descriptor)));
   BIO_set_init(bio, 1);
   return bio;

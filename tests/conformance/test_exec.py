@@ -125,6 +125,15 @@ def test_ends_with_the_container(docker, container):
     client.communicate()
 
 
+def test_its_exit_code_can_be_asked_for_after_the_container(docker, container, engine):
+    exec_id = engine.api.post(f"/containers/{container}/exec", {"Cmd": ["sleep", "1000"]}).json()["Id"]
+    assert engine.api.post(f"/exec/{exec_id}/start", {"Detach": True}).status == 200
+    docker.ok("kill", container)
+    docker.ok("wait", container)
+    seen = wait_until(lambda: not (answer := engine.api.get(f"/exec/{exec_id}/json").json())["Running"] and answer)
+    assert seen["ExitCode"] == 137
+
+
 def test_outlives_its_client(docker, container):
     client = docker.start("exec", container, "sh", "-c", "sleep 0.5; echo done >/proof")
     wait_until(lambda: docker.ok("top", container).count("sleep") >= 2)
