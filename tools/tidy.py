@@ -42,7 +42,8 @@ def our_headers(file, known):
 
 
 def key(file, command, known):
-    digest = hashlib.sha256((ROOT / ".clang-tidy").read_bytes() + command.encode())
+    # Wherever the clone lies: what was read in one is known in all.
+    digest = hashlib.sha256((ROOT / ".clang-tidy").read_bytes() + command.replace(str(ROOT), "").encode())
     for part in sorted(our_headers(file, known)):
         digest.update(str(part.relative_to(ROOT)).encode() + part.read_bytes())
     return digest.hexdigest()
