@@ -38,8 +38,8 @@ ALLOWED = {
     "network": {"database", "linux", "support"},
     "engine": {"compat", "host", "kernels", "image", "storage", "network", "policy", "task", "oci", "database", "support"},
     "api": {"engine", "kernels", "http", "image", "network", "policy", "support"},
-    # What it knows of the engine is HTTP; `policy check` and `policy test` need no engine.
-    "cli": {"compat", "doctor", "http", "policy", "tls", "support"},
+    # What it knows of the engine is HTTP; `policy check`, `policy test` and `kernel add --into` need no engine.
+    "cli": {"compat", "doctor", "http", "kernels", "policy", "tls", "support"},
     "bin": None,  # anything: the only place that names concrete classes
 }
 # Single headers that may cross.

@@ -1,5 +1,9 @@
 // The kernels that guests can boot: list, add, remove. Beyond Docker's API; paths are of the engine's host.
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "api/handlers.h"
 #include "kernels/catalogue.h"
@@ -10,23 +14,44 @@ namespace {
 using nlohmann::json;
 
 json to_json(const kernels::Entry& entry) {
-  return {{"Name", entry.name},     {"Release", entry.release}, {"Path", entry.kernel.native()},
-          {"Digest", entry.digest}, {"Added", entry.added},     {"ConfigChecked", entry.config_checked}};
+  return {{"Name", entry.name},
+          {"Release", entry.release},
+          {"Path", entry.kernel.native()},
+          {"Digest", entry.digest},
+          {"Added", entry.added},
+          {"ConfigChecked", entry.config_checked},
+          {"Shipped", entry.shipped},
+          {"Modules", !entry.boot.modules.empty()},
+          {"HostFolders", entry.boot.shares != kernels::Shares::kNone}};
 }
 
-std::string path_at(const json& body, const char* key) {
-  auto found = body.find(key);
-  if (found == body.end() || found->is_null()) {
-    return "";
-  }
-  if (!found->is_string()) {
+std::string to_path(const json& value, const char* key) {
+  if (!value.is_string()) {
     throw Error(ErrorCode::kInvalidArgument, std::string(key) + " is not a string");
   }
-  auto path = found->get<std::string>();
+  auto path = value.get<std::string>();
   if (!path.empty() && path[0] != '/') {
     throw Error(ErrorCode::kInvalidArgument, std::string(key) + " is not an absolute path");
   }
   return path;
+}
+
+std::string path_at(const json& body, const char* key) {
+  auto found = body.find(key);
+  return found == body.end() || found->is_null() ? "" : to_path(*found, key);
+}
+
+std::vector<std::filesystem::path> paths_at(const json& body, const char* key) {
+  std::vector<std::filesystem::path> paths;
+  auto found = body.find(key);
+  if (found == body.end() || found->is_null()) {
+    return paths;
+  }
+  if (!found->is_array()) {
+    throw Error(ErrorCode::kInvalidArgument, std::string(key) + " is not a list");
+  }
+  std::transform(found->begin(), found->end(), std::back_inserter(paths), [&](const json& each) { return to_path(each, key); });
+  return paths;
 }
 
 }  // namespace
@@ -41,11 +66,12 @@ void kernels_list(Request& request) {
 
 void kernels_add(Request& request) {
   json body = read_json(request);
-  std::string kernel = path_at(body, "Kernel");
-  if (kernel.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "Kernel is missing: the path of a vmlinux");
+  kernels::KernelFiles files{
+      .kernel = path_at(body, "Kernel"), .config = path_at(body, "Config"), .modules = paths_at(body, "Modules")};
+  if (files.kernel.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "Kernel is missing: the path of a vmlinux, a vmlinuz or a package");
   }
-  answer_json(request, 201, to_json(request.engine.add_kernel(request.query.get("name"), kernel, path_at(body, "Config"))));
+  answer_json(request, 201, to_json(request.engine.add_kernel(request.query.get("name"), files)));
 }
 
 void kernels_remove(Request& request) {

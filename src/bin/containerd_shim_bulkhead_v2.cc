@@ -18,7 +18,7 @@ using bulkhead::sandbox::vm::Configuration;
 using bulkhead::sandbox::vm::kConfigurationFile;
 using bulkhead::sandbox::vm::read_configuration;
 
-/// The guest's kernel and first file system are installed beside this executable. By the name that it was called with: what
+/// The guests' kernels and first file system are installed beside this executable. By the name that it was called with: what
 /// runs may be a sealed copy without a place.
 Configuration guest_files(const char* called) {
   Configuration configuration;
@@ -26,6 +26,7 @@ Configuration guest_files(const char* called) {
   folder = folder.empty() ? "/usr/lib/bulkhead" : std::filesystem::absolute(folder);
   configuration.kernel = folder / "bulkhead-vmlinux";
   configuration.initramfs = folder / "bulkhead-initramfs.cpio";
+  configuration.shipped_kernels = folder / "bulkhead-kernels";
   return configuration;
 }
 

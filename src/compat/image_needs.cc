@@ -57,9 +57,14 @@ bool runs_natively(const std::string& image, const std::string& host) {
   return image.empty() || image == host || (host == "amd64" && image == "386") || (host == "arm64" && image == "arm");
 }
 
+bool runs_natively(const std::string& image, const KernelFacts& kernel) {
+  bool lacks_32_bits = image == "386" && kernel.architecture == "amd64" && !kernel.programs_386;
+  return runs_natively(image, kernel.architecture) && !lacks_32_bits;
+}
+
 std::optional<std::string> mismatch(const ImageNeeds& needs, const KernelFacts& kernel) {
   bool emulated = std::find(kernel.emulated.begin(), kernel.emulated.end(), needs.architecture) != kernel.emulated.end();
-  if (!runs_natively(needs.architecture, kernel.architecture) && !emulated) {
+  if (!runs_natively(needs.architecture, kernel) && !emulated) {
     return fmt::format("the image is for {} processors, {} has {}", printable(needs.architecture), kernel.name,
                        kernel.architecture);
   }

@@ -44,10 +44,14 @@ struct KernelFacts {
   std::string release;  // "6.18.44-cloud"
   std::string architecture;
   std::vector<std::string> emulated;  // architectures whose programs it runs too (binfmt_misc)
+  bool programs_386 = true;           // an amd64 one: does it run 32-bit programs?
 };
 
 /// Why the kernel doesn't fit, in words; nullopt where it does.
 std::optional<std::string> mismatch(const ImageNeeds& needs, const KernelFacts& kernel);
+
+/// Does it run programs of this architecture without an emulator?
+bool runs_natively(const std::string& image, const KernelFacts& kernel);
 
 /// The places where a C library of this architecture lies, most usual first.
 std::vector<std::string> library_paths(const std::string& architecture);

@@ -8,6 +8,7 @@
 #include "engine/engine_state.h"
 #include "engine/names.h"
 #include "engine/spec_builder.h"
+#include "oci/manifest.h"
 #include "storage/disks.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -121,6 +122,21 @@ task::IsolationDescription need_mode(IsolationModes& modes, const IsolationDefau
   }
 }
 
+/// Docker's words; its client pulls the right one then.
+void check_platform(const CreateRequest& request, const image::Image& image) {
+  if (request.platform.empty()) {
+    return;
+  }
+  oci::Platform wanted = oci::parse_platform(request.platform);
+  oci::Platform actual{
+      .os = image.os, .architecture = image.architecture, .variant = image.variant, .os_version = {}, .os_features = {}};
+  if (!oci::platform_distance(wanted, actual)) {
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("image with reference {} was found but does not match the specified platform: wanted {}, actual: {}",
+                            request.config.image, oci::to_string(wanted), oci::to_string(actual)));
+  }
+}
+
 void check_operating_system(const std::string& name, const image::Image& image) {
   if (!image::has_layers_here(image)) {
     throw Error(ErrorCode::kNotSupported, compat::refuse_windows_image(name, image.os_version));
@@ -144,6 +160,7 @@ policy::Mode Engine::State::usual_mode() const {
 
 Container Engine::State::define(const CreateRequest& request, std::vector<std::string>& warnings) {
   image::Image image = images.find(request.config.image);
+  check_platform(request, image);
   check_operating_system(request.config.image, image);
   Container container;
   container.id = random_hex(32);
@@ -156,6 +173,10 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
   container.own_kernel = mode.own_kernel;
   container.accelerator = mode.accelerator;
   kernel_fit.check(image, container);
+  if (container.host_config.annotations.count(kEmulationAnnotation) > 0) {
+    warnings.push_back(fmt::format("The image's programs are for {}: they run under emulation, many times slower.",
+                                   image.architecture));
+  }
   if (auto warning = isolation_warning(isolation_default, container.host_config.isolation)) {
     warnings.push_back(std::move(*warning));
   }

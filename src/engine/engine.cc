@@ -77,6 +77,9 @@ std::filesystem::path guest_kernel(const EngineOptions& options) {
                                           : options.shim.parent_path() / "bulkhead-vmlinux";
 }
 
+/// Kernels that came with Bulkhead lie beside the shim, where the shim looks for them too.
+std::filesystem::path shipped_kernels(const EngineOptions& options) { return options.shim.parent_path() / "bulkhead-kernels"; }
+
 AdmissionOptions admission_options(const EngineOptions& options) {
   bool is_named = !options.policy_file.empty();
   return {.policy_file = is_named ? options.policy_file : kUsualPolicyFile,
@@ -126,7 +129,7 @@ Engine::State::State(EngineOptions engine_options)
       isolations(options.shim, options.run_root / "cache"),
       isolation_default(choose_default(options.default_isolation, options.default_isolation_source,
                                        host::decide_kind(host::read_evidence()))),
-      kernels(options.root / "kernels", guest_kernel(options)),
+      kernels(options.root / "kernels", guest_kernel(options), shipped_kernels(options)),
       kernel_fit(layers, kernels),
       admission(admission_options(options), events) {}
 
@@ -228,9 +231,8 @@ image::ImageStore& Engine::images() { return state_->images; }
 
 std::vector<kernels::Entry> Engine::list_kernels() { return state_->kernels.list(); }
 
-kernels::Entry Engine::add_kernel(const std::string& name, const std::filesystem::path& kernel,
-                                  const std::filesystem::path& config) {
-  return state_->kernels.add(name, kernel, config);
+kernels::Entry Engine::add_kernel(const std::string& name, const kernels::KernelFiles& files) {
+  return state_->kernels.add(name, files);
 }
 
 void Engine::remove_kernel(const std::string& name) {

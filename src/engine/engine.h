@@ -150,7 +150,7 @@ class Engine {
 
   /// The kernels that guests can boot; paths are of this host.
   std::vector<kernels::Entry> list_kernels();
-  kernels::Entry add_kernel(const std::string& name, const std::filesystem::path& kernel, const std::filesystem::path& config);
+  kernels::Entry add_kernel(const std::string& name, const kernels::KernelFiles& files);
   /// kConflict where a container was made for it.
   void remove_kernel(const std::string& name);
 

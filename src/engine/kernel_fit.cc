@@ -4,42 +4,19 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
-#include <array>
 
 #include "compat/abi_note.h"
 #include "engine/spec_builder.h"
+#include "host/emulators.h"
 #include "image/image.h"
 #include "oci/manifest.h"
 #include "storage/layer_store.h"
 #include "support/error.h"
-#include "support/files.h"
 
 namespace bulkhead::engine {
 namespace {
 
 constexpr size_t kMaxKnown = 256;
-
-/// Architectures whose programs this host's kernel hands to an emulator (binfmt_misc, as qemu-user's packages register it).
-std::vector<std::string> emulated_architectures() {
-  struct Emulator {
-    const char* architecture;
-    const char* entry;
-  };
-  constexpr std::array kEmulators = {Emulator{"arm64", "qemu-aarch64"},   Emulator{"arm", "qemu-arm"},
-                                     Emulator{"riscv64", "qemu-riscv64"}, Emulator{"ppc64le", "qemu-ppc64le"},
-                                     Emulator{"s390x", "qemu-s390x"},     Emulator{"amd64", "qemu-x86_64"},
-                                     Emulator{"386", "qemu-i386"}};
-  std::vector<std::string> found;
-  for (const Emulator& emulator : kEmulators) {
-    try {
-      if (read_file(std::filesystem::path("/proc/sys/fs/binfmt_misc") / emulator.entry, 4096).starts_with("enabled")) {
-        found.emplace_back(emulator.architecture);
-      }
-    } catch (const Error&) {  // not registered
-    }
-  }
-  return found;
-}
 
 compat::KernelFacts host_kernel() {
   utsname names{};
@@ -51,6 +28,9 @@ constexpr const char* kSharedRemedies =
     "In process isolation a container shares the host's kernel. Rebuild the image for this kernel, run it with "
     "--isolation=hyperv, "
     "which brings a kernel of its own, or use another host";
+constexpr const char* kForeignRemedies =
+    "In process isolation programs run on the host's own processor. Use an image for it, run this one with --isolation=hyperv, "
+    "where they are emulated (with the package qemu-user-static), or use another host";
 constexpr const char* kOwnRemedies =
     "'bulkhead kernel ls' lists the guests' kernels, 'bulkhead kernel add' adds one that fits; or rebuild the image for one of "
     "these";
@@ -78,25 +58,60 @@ void apply_annotation(const std::string& asked, std::vector<kernels::Entry>& can
   }
 }
 
+bool wants_host_folders(const HostConfig& config) {
+  return !config.binds.empty() ||
+         std::any_of(config.mounts.begin(), config.mounts.end(), [](const MountPoint& each) { return each.type != "tmpfs"; });
+}
+
+struct Choice {
+  kernels::Entry entry;
+  compat::KernelFacts facts;
+};
+
+compat::KernelFacts facts_of(const kernels::Entry& entry, const std::string& architecture) {
+  return {.name = fmt::format("guest kernel '{}'", entry.name),
+          .release = entry.release,
+          .architecture = architecture,
+          .emulated = host::installed_architectures(),
+          .programs_386 = entry.boot.programs_386 == kernels::Programs386::kYes};
+}
+
 /// The first that fits; throws for the first that doesn't where none does.
-kernels::Entry choose(const std::vector<kernels::Entry>& candidates, const compat::ImageNeeds& needs,
-                      const Container& container, const std::string& architecture) {
+Choice choose(const std::vector<kernels::Entry>& candidates, const compat::ImageNeeds& needs, const Container& container,
+              const std::string& architecture) {
   std::string first;
   for (const kernels::Entry& entry : candidates) {
     compat::ImageNeeds asked = needs;
     if (entry.release.empty()) {
       asked.kernel.clear();  // a kernel of somebody's own, which doesn't say what it is
     }
-    auto why = compat::mismatch(asked, {.name = fmt::format("guest kernel '{}'", entry.name),
-                                        .release = entry.release,
-                                        .architecture = architecture,
-                                        .emulated = {}});
+    compat::KernelFacts facts = facts_of(entry, architecture);
+    auto why = compat::mismatch(asked, facts);
+    if (!why && entry.boot.shares == kernels::Shares::kNone && wants_host_folders(container.host_config)) {
+      why = fmt::format("the container has bind mounts, and {} has no 9p to mount folders of the host with", facts.name);
+    }
     if (!why) {
-      return entry;
+      return {.entry = entry, .facts = std::move(facts)};
     }
     first = first.empty() ? *why : first;
   }
   refuse(container, first, kOwnRemedies);
+}
+
+/// Throws where the guest would need an emulator that isn't there.
+void check_emulator(const compat::ImageNeeds& needs, const std::string& architecture, const Container& container) {
+  if (compat::runs_natively(needs.architecture, architecture)) {
+    return;
+  }
+  const host::Emulator* emulator = host::emulator_for(needs.architecture);
+  std::string why = fmt::format("the image is for {} processors, this host has {}", needs.architecture.substr(0, 32), architecture);
+  if (emulator == nullptr) {
+    refuse(container, why, "There is no emulator for these: use an image for this host's processor, or another host");
+  }
+  if (host::installed_program(*emulator).empty()) {
+    refuse(container, why,
+           "Install the package qemu-user-static: guests then run such programs under emulation; or use another host");
+  }
 }
 
 }  // namespace
@@ -131,37 +146,56 @@ std::optional<compat::KernelNeed> KernelFit::library_need(const image::Image& im
   return need;
 }
 
-void KernelFit::check(const image::Image& image, Container& container) {
-  compat::ImageFacts facts{.architecture = image.architecture,
-                           .os_version = image.os_version,
-                           .os_features = image.os_features,
-                           .labels = container.config.labels,
-                           .library = library_need(image)};
-  facts.labels.insert(image.config.labels.begin(), image.config.labels.end());
-  compat::ImageNeeds needs = compat::needs_of(facts);
-  compat::KernelFacts host = host_kernel();
+void KernelFit::choose_own(compat::ImageNeeds needs, Container& container) {
   auto& annotations = container.host_config.annotations;
   auto asked = annotations.find(compat::kKernelLabel);
+  std::vector<kernels::Entry> candidates = kernels_.list();
+  if (asked != annotations.end()) {
+    apply_annotation(asked->second, candidates, needs);
+  }
+  const std::string architecture = host_kernel().architecture;
+  check_emulator(needs, architecture, container);
+  if (!compat::runs_natively(needs.architecture, architecture)) {
+    // The emulator has to be told argv[0] (binfmt_misc's flag P, as QEMU knows it since then).
+    needs.kernel.push_back({.range = compat::KernelRange::parse(">=5.12"), .source = "emulation"});
+  }
+  Choice chosen = choose(candidates, needs, container, architecture);
+  if (asked != annotations.end() || chosen.entry.name != kernels::kBuiltIn) {
+    annotations[compat::kKernelLabel] = chosen.entry.name;
+  }
+  annotations.erase(kEmulationAnnotation);  // not the user's to say
+  if (!compat::runs_natively(needs.architecture, chosen.facts)) {
+    annotations[kEmulationAnnotation] = needs.architecture;
+  }
+}
+
+void KernelFit::check(const image::Image& image, Container& container) {
+  compat::ImageFacts image_facts{.architecture = image.architecture,
+                                 .os_version = image.os_version,
+                                 .os_features = image.os_features,
+                                 .labels = container.config.labels,
+                                 .library = library_need(image)};
+  image_facts.labels.insert(image.config.labels.begin(), image.config.labels.end());
+  compat::ImageNeeds needs = compat::needs_of(image_facts);
   if (container.own_kernel) {
-    std::vector<kernels::Entry> candidates = kernels_.list();
-    if (asked != annotations.end()) {
-      apply_annotation(asked->second, candidates, needs);
-    }
-    kernels::Entry chosen = choose(candidates, needs, container, host.architecture);
-    if (asked != annotations.end() || chosen.name != kernels::kBuiltIn) {
-      annotations[compat::kKernelLabel] = chosen.name;
-    }
+    choose_own(std::move(needs), container);
     return;
   }
-  if (asked != annotations.end()) {
+  auto& annotations = container.host_config.annotations;
+  annotations.erase(kEmulationAnnotation);
+  if (auto asked = annotations.find(compat::kKernelLabel); asked != annotations.end()) {
     std::vector<kernels::Entry> none;
     apply_annotation(asked->second, none, needs);
   }
-  if (!compat::runs_natively(needs.architecture, host.architecture)) {
-    host.emulated = emulated_architectures();
+  compat::KernelFacts host = host_kernel();
+  bool foreign = !compat::runs_natively(needs.architecture, host.architecture);
+  if (foreign) {
+    host.emulated = host::registered_architectures();
   }
   if (std::optional<std::string> why = compat::mismatch(needs, host)) {
-    refuse(container, *why, kSharedRemedies);
+    bool wrong_processor =
+        foreign && std::find(host.emulated.begin(), host.emulated.end(), needs.architecture) == host.emulated.end();
+    refuse(container, *why, wrong_processor ? kForeignRemedies : kSharedRemedies);
   }
 }
 

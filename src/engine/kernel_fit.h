@@ -22,16 +22,21 @@ class LayerStore;
 
 namespace bulkhead::engine {
 
+/// Left in a container's annotations where its programs are emulated: their architecture. The shim reads it.
+inline constexpr const char* kEmulationAnnotation = "org.bulkhead.emulation";
+
 class KernelFit {
  public:
   KernelFit(storage::LayerStore& layers, const kernels::Catalogue& kernels) : layers_(layers), kernels_(kernels) {}
 
   /// Throws kNotSupported with what is needed, what is there, and the ways out; kInvalidArgument where the label or annotation
   /// that says what is needed can't be understood. For a container with a kernel of its own: chooses the first of the catalogue
-  /// that fits image and annotation org.bulkhead.kernel (a name or a range), and leaves its name in the annotation.
+  /// that fits image and annotation org.bulkhead.kernel (a name or a range), and leaves its name in the
+  /// annotation. Its programs may be of another architecture where their emulator is installed (kEmulationAnnotation).
   void check(const image::Image& image, Container& container);
 
  private:
+  void choose_own(compat::ImageNeeds needs, Container& container);
   std::optional<compat::KernelNeed> library_need(const image::Image& image);
 
   storage::LayerStore& layers_;

@@ -7,11 +7,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "compat/kernel_image.h"
 #include "compat/kernel_version.h"
+#include "kernels/bzimage.h"
+#include "kernels/module_archive.h"
+#include "kernels/module_tree.h"
+#include "kernels/needs.h"
+#include "kernels/package.h"
 #include "oci/digest.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -24,15 +30,9 @@ namespace {
 
 using nlohmann::json;
 
-// Guests have no modules: what brings them up, their disks, their root and their channel to the host has to be built in.
-constexpr std::array kNeeded = {
-    "CONFIG_PVH",        "CONFIG_BLK_DEV_INITRD", "CONFIG_VIRTIO_MMIO",    "CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES",
-    "CONFIG_VIRTIO_BLK", "CONFIG_VIRTIO_NET",     "CONFIG_VIRTIO_CONSOLE", "CONFIG_NET_9P_VIRTIO",
-    "CONFIG_9P_FS",      "CONFIG_EROFS_FS",       "CONFIG_EXT4_FS",        "CONFIG_OVERLAY_FS",
-    "CONFIG_DEVTMPFS",   "CONFIG_CGROUPS",        "CONFIG_MEMCG",          "CONFIG_CGROUP_PIDS",
-    "CONFIG_NAMESPACES", "CONFIG_NET_NS",         "CONFIG_PID_NS",         "CONFIG_SECCOMP_FILTER"};
-
 constexpr uint16_t kMachineX86 = 62;  // EM_X86_64
+constexpr const char* kKernelFile = "vmlinux";
+constexpr const char* kModulesFile = "modules.cpio";
 
 /// A file's bytes without a copy of them.
 class MappedFile {
@@ -71,30 +71,108 @@ Error no_kernel(const std::filesystem::path& path, std::string_view why) {
   return {ErrorCode::kInvalidArgument, fmt::format("'{}' is no kernel that guests can boot: {}", path.native(), why)};
 }
 
-std::string checked_release(std::string_view bytes, const std::filesystem::path& path) {
+void check_vmlinux(std::string_view bytes, const std::filesystem::path& path) {
   constexpr size_t kMachineOffset = 18;
   if (!bytes.starts_with("\177ELF")) {
-    throw no_kernel(path, "it has to be an uncompressed vmlinux (the kernel's scripts/extract-vmlinux makes one of a bzImage)");
+    throw no_kernel(path, "it is neither a vmlinux nor a bzImage (vmlinuz) for x86");
   }
   bool is_x86 = bytes.size() > kMachineOffset + 1 && bytes[kMachineOffset] == static_cast<char>(kMachineX86) &&
                 bytes[kMachineOffset + 1] == 0;
   if (!is_x86) {
     throw no_kernel(path, "it is not for x86-64");
   }
-  std::string release = compat::kernel_release(bytes);
-  if (release.empty()) {
-    throw no_kernel(path, "it names no release");
-  }
-  return release;
 }
 
-void check_config(const std::filesystem::path& config) {
-  std::string names;
-  for (const std::string& option : missing_options(read_file(config, 4UL << 20))) {
-    names += (names.empty() ? "" : ", ") + option;
+/// The kernel as guests boot it: uncompressed. Where it was compressed the bytes lie in `holder`.
+std::string_view uncompressed(std::string_view bytes, const std::filesystem::path& path, std::string& holder) {
+  if (is_bzimage(bytes)) {
+    try {
+      holder = vmlinux_of_bzimage(bytes);
+    } catch (const Error& error) {
+      throw no_kernel(path, error.message());
+    }
+    bytes = holder;
   }
-  if (!names.empty()) {
-    throw no_kernel(config, fmt::format("its configuration has not built in: {}", names));
+  check_vmlinux(bytes, path);
+  return bytes;
+}
+
+std::string joined(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ", ")); }
+
+/// How the kernel is booted, from its configuration; without one as far as can be told.
+Boot boot_of(const KernelFiles& files, const ModuleTree& tree) {
+  Boot boot;
+  if (!files.config.empty()) {
+    Findings findings = examine(read_file(files.config, 4UL << 20), tree);
+    if (!findings.missing.empty()) {
+      throw no_kernel(files.kernel, fmt::format("its configuration '{}' has neither built in nor as a module at hand: {}",
+                                                files.config.native(), joined(findings.missing)));
+    }
+    boot = findings.boot;
+  } else if (!files.modules.empty()) {
+    // A driver that is a module can't be told by the command line; nearly every distribution's kernel is made so.
+    boot.devices = Devices::kAcpi;
+    boot.shares = tree.has("9p") ? Shares::kNineP : Shares::kNone;
+  }
+  boot.memory = files.modules.empty() ? kSmallKernel : kStockKernel;
+  return boot;
+}
+
+json to_json(const Boot& boot) {
+  return {{"devices", boot.devices == Devices::kAcpi ? "acpi" : "command-line"},
+          {"shares", boot.shares == Shares::kNineP ? "9p" : "none"},
+          {"programs_386", boot.programs_386 == Programs386::kYes},
+          {"memory", boot.memory},
+          {"modules", !boot.modules.empty()}};
+}
+
+Boot boot_from(const json& value, const std::filesystem::path& folder) {
+  Boot boot;
+  boot.devices = value.at("devices") == "acpi" ? Devices::kAcpi : Devices::kCommandLine;
+  boot.shares = value.at("shares") == "9p" ? Shares::kNineP : Shares::kNone;
+  boot.programs_386 = value.at("programs_386").get<bool>() ? Programs386::kYes : Programs386::kNo;
+  boot.memory = value.at("memory");
+  if (value.at("modules").get<bool>()) {
+    boot.modules = folder / kModulesFile;
+  }
+  return boot;
+}
+
+/// The entry of that name in one folder of kernels.
+std::optional<Entry> read_entry(const std::filesystem::path& kernels, const std::string& name) {
+  std::filesystem::path folder = kernels / name;
+  try {
+    json value = json::parse(read_file(folder / "entry.json", 64UL << 10));
+    Entry entry{.name = name,
+                .release = value.at("release"),
+                .kernel = folder / kKernelFile,
+                .digest = value.at("digest"),
+                .added = value.at("added"),
+                .config_checked = value.at("config_checked")};
+    if (auto boot = value.find("boot"); boot != value.end()) {  // entries of before there were others have none
+      entry.boot = boot_from(*boot, folder);
+    }
+    return entry;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNotFound) {
+      return std::nullopt;
+    }
+    throw;
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::kDataLoss, fmt::format("kernel '{}' of the catalogue is damaged: {}", name, error.what()));
+  }
+}
+
+void read_folder(const std::filesystem::path& folder, std::map<std::string, Entry>& entries) {
+  std::error_code error;
+  for (const auto& item : std::filesystem::directory_iterator(folder, error)) {
+    std::string name = item.path().filename();
+    if (!is_kernel_name(name) || entries.count(name) > 0) {
+      continue;  // being written, or removed; or hidden
+    }
+    if (auto entry = read_entry(folder, name)) {
+      entries.emplace(name, std::move(*entry));
+    }
   }
 }
 
@@ -106,6 +184,48 @@ std::string identity_of(const std::filesystem::path& path) {
   }
   return fmt::format("{}:{}:{}:{}.{}", status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
                      status.st_mtim.tv_nsec);
+}
+
+Error taken(const std::string& name) {
+  return {ErrorCode::kConflict, fmt::format("there is a kernel '{}' already: 'bulkhead kernel rm {}' removes it", name, name)};
+}
+
+/// All that an entry consists of, in `folder`.
+Entry write_entry(const KernelFiles& files, const std::filesystem::path& folder) {
+  MappedFile source(files.kernel);
+  std::string holder;
+  std::string_view vmlinux = uncompressed(source.bytes(), files.kernel, holder);
+  ModuleTree tree(files.modules);
+  Entry entry{.name = {},
+              .release = compat::kernel_release(vmlinux),
+              .kernel = {},
+              .digest = oci::Hasher::of(vmlinux).text(),
+              .added = rfc3339(now()),
+              .config_checked = !files.config.empty()};
+  if (entry.release.empty()) {
+    throw no_kernel(files.kernel, "it names no release");
+  }
+  entry.boot = boot_of(files, tree);
+  if (!files.modules.empty()) {
+    entry.boot.modules = folder / kModulesFile;
+    std::string archive = make_module_archive(tree, entry.release, boot_modules(), loadable_modules());
+    replace_file(entry.boot.modules, archive, 0644, Durability::kSynced);
+  }
+  json value = {{"release", entry.release},
+                {"digest", entry.digest},
+                {"added", entry.added},
+                {"config_checked", entry.config_checked},
+                {"boot", to_json(entry.boot)}};
+  replace_file(folder / kKernelFile, vmlinux, 0644, Durability::kSynced);
+  replace_file(folder / "entry.json", value.dump(), 0644, Durability::kSynced);
+  return entry;
+}
+
+/// What a package holds, and what was named beside it.
+KernelFiles with_more(KernelFiles files, const KernelFiles& more) {
+  files.modules.insert(files.modules.end(), more.modules.begin(), more.modules.end());
+  files.config = more.config.empty() ? files.config : more.config;
+  return files;
 }
 
 compat::KernelVersion version_of(const Entry& entry) {
@@ -120,21 +240,10 @@ bool is_kernel_name(const std::string& name) {
   return begins_well && name.size() <= 64 && name.find_first_not_of(kLetters) == std::string::npos;
 }
 
-std::vector<std::string> missing_options(const std::string& config) {
-  std::vector<std::string> missing;
-  std::string lines = "\n" + config + "\n";
-  for (const char* option : kNeeded) {
-    if (lines.find(fmt::format("\n{}=y\n", option)) == std::string::npos) {
-      missing.emplace_back(option);
-    }
-  }
-  return missing;
-}
-
 std::string release_of_file(const std::filesystem::path& kernel) { return compat::kernel_release(MappedFile(kernel).bytes()); }
 
 Entry Catalogue::built_in() const {
-  Entry entry{.name = kBuiltIn, .release = {}, .kernel = built_in_, .digest = {}, .added = {}, .config_checked = true};
+  Entry entry{.name = kBuiltIn, .release = {}, .kernel = built_in_, .digest = {}, .added = {}, .config_checked = true, .shipped = true};
   std::string file = identity_of(built_in_);
   std::lock_guard lock(mutex_);
   if (file.empty()) {  // not there: `isolations` says so where it matters
@@ -148,66 +257,48 @@ Entry Catalogue::built_in() const {
   return entry;
 }
 
-std::optional<Entry> Catalogue::read(const std::string& name) const {
-  std::filesystem::path folder = folder_ / name;
-  try {
-    json value = json::parse(read_file(folder / "entry.json", 64UL << 10));
-    return Entry{.name = name,
-                 .release = value.at("release"),
-                 .kernel = folder / "vmlinux",
-                 .digest = value.at("digest"),
-                 .added = value.at("added"),
-                 .config_checked = value.at("config_checked")};
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::kNotFound) {
-      return std::nullopt;
-    }
-    throw;
-  } catch (const json::exception& error) {
-    throw Error(ErrorCode::kDataLoss, fmt::format("kernel '{}' of the catalogue is damaged: {}", name, error.what()));
-  }
-}
-
 std::vector<Entry> Catalogue::list() const {
-  std::vector<Entry> added;
-  std::error_code error;
-  for (const auto& item : std::filesystem::directory_iterator(folder_, error)) {
-    std::string name = item.path().filename();
-    if (!is_kernel_name(name)) {
-      continue;  // being written, or removed
-    }
-    if (auto entry = read(name)) {
-      added.push_back(std::move(*entry));
-    }
+  std::map<std::string, Entry> added;
+  std::map<std::string, Entry> shipped;
+  read_folder(folder_, added);
+  read_folder(shipped_, shipped);
+  for (auto& [name, entry] : shipped) {
+    entry.shipped = true;
   }
-  std::sort(added.begin(), added.end(), [](const Entry& a, const Entry& b) {
+  added.merge(shipped);
+  std::vector<Entry> sorted;
+  std::transform(added.begin(), added.end(), std::back_inserter(sorted), [](auto& named) { return std::move(named.second); });
+  std::sort(sorted.begin(), sorted.end(), [](const Entry& a, const Entry& b) {
     return version_of(b) < version_of(a) || (version_of(b) == version_of(a) && a.name < b.name);
   });
-  added.insert(added.begin(), built_in());
-  return added;
+  sorted.insert(sorted.begin(), built_in());
+  return sorted;
 }
 
 std::optional<Entry> Catalogue::find(const std::string& name) const {
   if (name == kBuiltIn) {
     return built_in();
   }
-  return is_kernel_name(name) ? read(name) : std::nullopt;
+  if (!is_kernel_name(name)) {
+    return std::nullopt;
+  }
+  auto entry = read_entry(folder_, name);
+  if (!entry && !shipped_.empty()) {
+    entry = read_entry(shipped_, name);
+    if (entry) {
+      entry->shipped = true;
+    }
+  }
+  return entry;
 }
 
-Entry Catalogue::add(const std::string& name, const std::filesystem::path& kernel, const std::filesystem::path& config) const {
+Entry Catalogue::add(const std::string& name, const KernelFiles& given) const {
   if (!is_kernel_name(name) || name == kBuiltIn) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("'{}' can't be a kernel's name: use at most 64 of a-z, 0-9, '.', '_' and '-'", name.substr(0, 64)));
   }
-  MappedFile source(kernel);
-  Entry entry{.name = name,
-              .release = checked_release(source.bytes(), kernel),
-              .kernel = folder_ / name / "vmlinux",
-              .digest = oci::Hasher::of(source.bytes()).text(),
-              .added = rfc3339(now()),
-              .config_checked = !config.empty()};
-  if (!config.empty()) {
-    check_config(config);
+  if (read_entry(folder_, name)) {
+    throw taken(name);
   }
   std::filesystem::path fresh = folder_ / (".new-" + random_hex(8));
   make_folders(fresh, 0755);
@@ -215,25 +306,26 @@ Entry Catalogue::add(const std::string& name, const std::filesystem::path& kerne
     std::error_code ignored;
     std::filesystem::remove_all(fresh, ignored);
   });
-  json value = {
-      {"release", entry.release}, {"digest", entry.digest}, {"added", entry.added}, {"config_checked", entry.config_checked}};
-  replace_file(fresh / "vmlinux", source.bytes(), 0644, Durability::kSynced);
-  replace_file(fresh / "entry.json", value.dump(), 0644, Durability::kSynced);
+  std::filesystem::path unpacked = fresh / "package";
+  Entry entry = write_entry(is_package(given.kernel) ? with_more(unpack_package(given.kernel, unpacked), given) : given, fresh);
+  remove_folder(unpacked);
   // No replacing: where the name is taken by a folder with something in it, rename(2) fails.
   if (::rename(fresh.c_str(), (folder_ / name).c_str()) != 0) {
     if (errno == EEXIST || errno == ENOTEMPTY) {
-      throw Error(ErrorCode::kConflict,
-                  fmt::format("there is a kernel '{}' already: 'bulkhead kernel rm {}' removes it", name, name));
+      throw taken(name);
     }
     throw system_error(fmt::format("add kernel '{}'", name));
   }
   undo.dismiss();
-  return entry;
+  return find(name).value_or(entry);
 }
 
 void Catalogue::remove(const std::string& name) const {
   if (name == kBuiltIn) {
     throw Error(ErrorCode::kConflict, "the built-in kernel can't be removed");
+  }
+  if (auto entry = find(name); entry && entry->shipped) {
+    throw Error(ErrorCode::kConflict, fmt::format("kernel '{}' came with Bulkhead and can't be removed", name));
   }
   std::filesystem::path gone = folder_ / (".gone-" + random_hex(8));
   if (!is_kernel_name(name) || ::rename((folder_ / name).c_str(), gone.c_str()) != 0) {

@@ -1,4 +1,5 @@
-// The guest kernels of one instance: <root>/kernels/<name>/{vmlinux, entry.json}, and the built-in one, which is always first.
+// The guest kernels of one instance: the built-in one, which is always first; those that come with Bulkhead; and those that were
+// added: <folder>/<name>/{vmlinux, entry.json} and, where the kernel has modules, modules.cpio (module_archive.h).
 //
 // Any thread, any process: an entry appears and goes by rename(2), whole. Functions block on the disk.
 #pragma once
@@ -8,6 +9,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "kernels/boot.h"
 
 namespace bulkhead::kernels {
 
@@ -20,31 +23,39 @@ struct Entry {
   std::string digest;           // "sha256:..." of the file, "" for the built-in one
   std::string added;            // RFC 3339, "" for the built-in one
   bool config_checked = false;  // its configuration was there and has what guests need
+  bool shipped = false;         // came with Bulkhead: can't be removed
+  Boot boot;
+};
+
+/// What a kernel is added from.
+struct KernelFiles {
+  // An uncompressed vmlinux or a bzImage ("vmlinuz") for x86-64, or a package of Debian that holds all of this.
+  std::filesystem::path kernel;
+  std::filesystem::path config;                // or "": then nobody can tell whether it has the drivers that guests need
+  std::vector<std::filesystem::path> modules;  // folders, as lib/modules/RELEASE
 };
 
 class Catalogue {
  public:
-  /// `folder` need not exist; `built_in`: the file of the built-in kernel.
-  Catalogue(std::filesystem::path folder, std::filesystem::path built_in)
-      : folder_(std::move(folder)), built_in_(std::move(built_in)) {}
+  /// `folder` need not exist; `built_in`: the file of the built-in kernel; `shipped`: the folder of those that came with it.
+  Catalogue(std::filesystem::path folder, std::filesystem::path built_in, std::filesystem::path shipped = {})
+      : folder_(std::move(folder)), built_in_(std::move(built_in)), shipped_(std::move(shipped)) {}
 
-  /// The built-in one, then the others, newest release first.
+  /// The built-in one, then the others, newest release first. An added one hides a shipped one of its name.
   std::vector<Entry> list() const;
   /// By its name; nullopt where there is none.
   std::optional<Entry> find(const std::string& name) const;
 
-  /// Copies a kernel (an uncompressed vmlinux for x86-64) in. `config`: its configuration file, or "": then nobody can tell
-  /// whether it has the drivers that guests need. Throws kInvalidArgument (name, not such a kernel, options missing: all are
-  /// named), kConflict where the name is taken.
-  Entry add(const std::string& name, const std::filesystem::path& kernel, const std::filesystem::path& config) const;
-  /// Throws kNotFound, or kConflict for the built-in one.
+  /// Copies a kernel in, decompressed, with those of its modules that guests may need. Blocks for seconds. Throws
+  /// kInvalidArgument (name, not such a kernel, options or modules missing: all are named), kConflict where the name is taken.
+  Entry add(const std::string& name, const KernelFiles& files) const;
+  /// Throws kNotFound, or kConflict for one that came with Bulkhead.
   void remove(const std::string& name) const;
 
  private:
   Entry built_in() const;
-  std::optional<Entry> read(const std::string& name) const;
 
-  std::filesystem::path folder_, built_in_;
+  std::filesystem::path folder_, built_in_, shipped_;
   // The built-in kernel's release, for as long as its file stays the same: reading it takes milliseconds.
   mutable std::mutex mutex_;  // guards what follows
   mutable std::string known_file_, known_release_;
@@ -52,9 +63,6 @@ class Catalogue {
 
 /// [a-z0-9][a-z0-9._-]*, at most 64: also a name of a folder. SECURITY: nothing else reaches the file system.
 bool is_kernel_name(const std::string& name);
-
-/// Options that guests need built in ("CONFIG_EROFS_FS") and that this configuration (a kernel's .config) doesn't have as =y.
-std::vector<std::string> missing_options(const std::string& config);
 
 /// The release of a kernel's file, mapped for the moment; "" where it names none.
 std::string release_of_file(const std::filesystem::path& kernel);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include "kernels/needs.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -31,7 +32,7 @@ class CatalogueTest : public testing::Test {
   ErrorCode code_of_add(const std::string& name, const std::filesystem::path& kernel,
                         const std::filesystem::path& config = {}) {
     try {
-      catalogue().add(name, kernel, config);
+      catalogue().add(name, {.kernel = kernel, .config = config, .modules = {}});
     } catch (const Error& error) {
       return error.code();
     }
@@ -45,15 +46,15 @@ class CatalogueTest : public testing::Test {
 TEST_F(CatalogueTest, TheBuiltInOneIsFirst) {
   ASSERT_EQ(catalogue().list().size(), 1U);
   EXPECT_EQ(catalogue().list()[0].release, "6.12.57");
-  catalogue().add("old", write("v", vmlinux("5.10.1")), {});
-  catalogue().add("new", write("v", vmlinux("6.18.1")), {});
+  catalogue().add("old", {.kernel = write("v", vmlinux("5.10.1")), .config = {}, .modules = {}});
+  catalogue().add("new", {.kernel = write("v", vmlinux("6.18.1")), .config = {}, .modules = {}});
   auto list = catalogue().list();
   ASSERT_EQ(list.size(), 3U);
   EXPECT_EQ(list[0].name + list[1].name + list[2].name, "builtinnewold");
 }
 
 TEST_F(CatalogueTest, AddsAndRemoves) {
-  Entry added = catalogue().add("6.1-cloud", write("v", vmlinux("6.1.192")), {});
+  Entry added = catalogue().add("6.1-cloud", {.kernel = write("v", vmlinux("6.1.192")), .config = {}, .modules = {}});
   EXPECT_EQ(read_file(added.kernel), vmlinux("6.1.192"));
   auto found = catalogue().find("6.1-cloud");
   ASSERT_TRUE(found);
@@ -87,18 +88,22 @@ TEST_F(CatalogueTest, AConfigurationIsChecked) {
   auto kernel = write("v", vmlinux("6.1"));
   auto config = write("config", "CONFIG_PVH=y\nCONFIG_EROFS_FS=m\n");
   EXPECT_EQ(code_of_add("x", kernel, config), ErrorCode::kInvalidArgument);
-  std::string all;
-  for (const std::string& option : missing_options("")) {
+  std::string all = "CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES=y\n";
+  Findings nothing = examine("", {});
+  for (const std::string& option : nothing.missing) {
     all += option + "=y\n";
   }
   write("config", all);
-  EXPECT_TRUE(catalogue().add("x", kernel, config).config_checked);
-  EXPECT_EQ(missing_options("CONFIG_PVH=y").size() + 1, missing_options("").size());
-  EXPECT_EQ(missing_options("# CONFIG_PVH is not set\nXCONFIG_PVH=y\nCONFIG_PVH=yes\n").size(), missing_options("").size());
+  Entry added = catalogue().add("x", {.kernel = kernel, .config = config, .modules = {}});
+  EXPECT_TRUE(added.config_checked);
+  EXPECT_EQ(added.boot.devices, Devices::kCommandLine);
+  EXPECT_EQ(added.boot.shares, Shares::kNone);
+  EXPECT_EQ(examine("CONFIG_PVH=y", {}).missing.size() + 1, nothing.missing.size());
+  EXPECT_EQ(examine("# CONFIG_PVH is not set\nXCONFIG_PVH=y\nCONFIG_PVH=yes\n", {}).missing, nothing.missing);
 }
 
 TEST_F(CatalogueTest, DamageIsTold) {
-  catalogue().add("x", write("v", vmlinux("6.1")), {});
+  catalogue().add("x", {.kernel = write("v", vmlinux("6.1")), .config = {}, .modules = {}});
   replace_file(root_ / "kernels/x/entry.json", "{}", 0644, Durability::kUnsynced);
   EXPECT_THROW(catalogue().find("x"), Error);
 }

@@ -15,6 +15,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "agent/guest/emulator.h"
+#include "agent/guest/modules.h"
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
 #include "support/error.h"
@@ -35,11 +37,12 @@ void mount_new(const char* type, const char* target, unsigned long flags, const 
 /// The kernel's first root can't be the old root of a pivot_root(2), which every container does: a tmpfs takes its place.
 void leave_initramfs() {
   mount_new("tmpfs", "/root", MS_NOSUID | MS_NODEV, "mode=0755");
-  // The initramfs stays below, out of reach; its one file is what a guest is warmed up with.
+  // The initramfs stays below, out of reach; its agent is what a guest is warmed up with.
   open_file(std::string("/root") + kAgentProgram, O_WRONLY | O_CREAT, 0755);
   if (::mount("/init", (std::string("/root") + kAgentProgram).c_str(), nullptr, MS_BIND, nullptr) != 0) {
     throw system_error("keep the agent's program");
   }
+  keep_modules("/root");
   if (::chdir("/root") != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0 || ::chdir("/") != 0) {
     throw system_error("make the guest's root");
   }
@@ -63,6 +66,8 @@ void reseed(const std::string& entropy) {
 }  // namespace
 
 void prepare_guest() {
+  load_boot_modules();
+  register_emulator();
   leave_initramfs();
   mount_new("devtmpfs", "/dev", MS_NOSUID, "mode=0755");
   UniqueFd null = open_file("/dev/null", O_RDWR);
@@ -83,6 +88,7 @@ void prepare_guest() {
   mount_new("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755");
   mount_new("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=0620,ptmxmode=0666");
   mount_new("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=01777");
+  offer_modules();
   make_network();
 }
 

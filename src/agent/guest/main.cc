@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <exception>
+#include <filesystem>
 #include <string_view>
 
 #include "agent/guest/agent.h"
 #include "agent/guest/guest_system.h"
+#include "agent/guest/modules.h"
 #include "agent/protocol/protocol.h"
 #include "support/log.h"
 
@@ -27,6 +29,9 @@ int run_as_any_program() {
 int main(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == bulkhead::agent::kWarmUpArgument) {
     return run_as_any_program();
+  }
+  if (argc > 1 && std::filesystem::path(argv[0]).filename() == bulkhead::agent::kModprobe) {
+    return bulkhead::agent::run_modprobe(argv[argc - 1]);
   }
   if (::getpid() != 1) {
     bulkhead::log::error("bulkhead-agent is the init of a VM and does nothing else");

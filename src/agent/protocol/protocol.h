@@ -15,6 +15,10 @@ inline constexpr const char* kNetwork =
 inline constexpr const char* kAgentProgram = "/agent";     // the agent itself, in the guest
 inline constexpr const char* kWarmUpArgument = "warm-up";  // with it, it is a program that does what any does
 
+// Folders of the guest's first file system, where it has them, below its root.
+inline constexpr const char* kModulesFolder = "modules";    // of the kernel: kernels/module_archive.h
+inline constexpr const char* kEmulatorFolder = "emulator";  // {program, register}: of another architecture's programs
+
 /// Bytes of a process's stream in one message. Small, so that no request waits long behind it on the one port.
 inline constexpr size_t kMaxChunk = 64UL << 10;
 /// SECURITY: of any answer from a guest.

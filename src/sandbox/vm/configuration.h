@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "kernels/boot.h"
+
 namespace bulkhead::sandbox::vm {
 
 enum class Accelerator { kKvm, kTcg };
@@ -22,6 +24,8 @@ struct Configuration {
   std::filesystem::path kernel;            // vmlinux of guest/build-kernel.sh
   std::filesystem::path initramfs;         // of guest/build-initramfs.sh
   std::filesystem::path kernels;           // folder of other kernels (kernels/catalogue.h), or empty
+  std::filesystem::path shipped_kernels;   // likewise, of those that came with Bulkhead
+  kernels::Boot boot;                      // how `kernel` is booted
   std::optional<Accelerator> accelerator;  // absent: chosen by a probe
   uint64_t default_memory = 256UL << 20;   // bytes, of a VM whose container has no memory limit
   unsigned processors = 1;

@@ -108,15 +108,14 @@ RootDiskPaths root_disks_of(const std::vector<Mount>& rootfs) {
   return paths;
 }
 
-uint64_t machine_memory(std::optional<int64_t> limit, uint64_t otherwise) {
-  if (!limit || *limit <= 0) {
-    return otherwise;
-  }
+uint64_t machine_memory(std::optional<int64_t> limit, uint64_t otherwise, uint64_t kernel) {
   constexpr uint64_t kStep = 128UL << 20;
-  constexpr uint64_t kKernel = 96UL << 20;  // the kernel itself, the agent, the disks' caches
+  if (!limit || *limit <= 0) {
+    return kernel == kernels::kSmallKernel ? otherwise : (otherwise + kernel - kernels::kSmallKernel + kStep - 1) / kStep * kStep;
+  }
   // Beyond what a machine has there is no use in asking: QEMU would fail to start.
   uint64_t wanted = std::min<uint64_t>(static_cast<uint64_t>(*limit), 1UL << 40);
-  wanted += kKernel + wanted / 32;
+  wanted += kernel + wanted / 32;
   return (wanted + kStep - 1) / kStep * kStep;
 }
 

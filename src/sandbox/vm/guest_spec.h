@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/boot.h"
 #include "oci/runtime_spec.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/vm/shares.h"
@@ -38,6 +39,6 @@ RootDiskPaths root_disks_of(const std::vector<Mount>& rootfs);
 
 /// Bytes of memory for a VM whose container may use `limit` (absent or not positive: `otherwise`): that and what the guest's
 /// kernel needs, in steps, so that VMs of few sizes are made.
-uint64_t machine_memory(std::optional<int64_t> limit, uint64_t otherwise);
+uint64_t machine_memory(std::optional<int64_t> limit, uint64_t otherwise, uint64_t kernel = kernels::kSmallKernel);
 
 }  // namespace bulkhead::sandbox::vm

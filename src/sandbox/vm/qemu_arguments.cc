@@ -16,13 +16,15 @@ std::string kernel_command_line(const MachineShape& shape, Origin origin) {
   // panic=-1 restarts at once, which -no-reboot makes the end of QEMU: a guest that panicked is seen as such.
   // Ticks of 10 ms make a grace period tens of milliseconds long, and mounts, namespaces and network devices wait for several.
   std::string line = "panic=-1 reboot=t rcupdate.rcu_expedited=1";
+  bool acpi = shape.devices == kernels::Devices::kAcpi;
   if (shape.accelerator == Accelerator::kTcg) {
     // The host's counter is the guest's; without this the kernel measures it for a tenth of a second. An emulated CPU does
     // not speculate: what the kernel would do against it (separate page tables) costs much and protects from nothing.
-    line += fmt::format(" no_timer_check tsc=reliable tsc_early_khz={0} lpj={1} mitigations=off", time_stamp_rate(),
-                        uint64_t{time_stamp_rate()} * 10);
+    line += fmt::format(" no_timer_check tsc=reliable tsc_early_khz={} mitigations=off", time_stamp_rate());
+    line += acpi ? "" : fmt::format(" lpj={}", uint64_t{time_stamp_rate()} * 10);  // loops in a tick of 10 ms
   }
-  if (shape.accelerator == Accelerator::kTcg && origin == Origin::kBoot && shape.processors == 1) {
+  // Where there is ACPI the kernel looks for no PIT: without the local timer its time would stand still.
+  if (shape.accelerator == Accelerator::kTcg && !acpi && origin == Origin::kBoot && shape.processors == 1) {
     // The kernel measures the local timer for a quarter of a second; the PIT needs none. It wakes an idle guest 36 times a
     // second, so templates, of which many are made, keep the local one.
     line += " nolapic_timer";
@@ -82,14 +84,15 @@ void add_guest(Arguments& arguments, const MachineShape& shape, Origin origin) {
 
 Arguments qemu_arguments(const std::string& qemu, const MachineShape& shape, Origin origin) {
   bool log = shape.console_log == ConsoleLog::kFile;
+  bool acpi = shape.devices == kernels::Devices::kAcpi;
   Arguments arguments{qemu};
   add_processor(arguments, shape);
-  // auto-kernel-cmdline tells the kernel where the virtio devices are, as there is no ACPI. rtc=on: the kernel would look for
-  // the clock for a second.
+  // Where the virtio devices are the kernel's command line says (auto-kernel-cmdline), or ACPI's tables do. rtc=on: the kernel
+  // would look for the clock for a second.
   // SECURITY: mem-merge=off: pages that the host's kernel merges tell one guest by their timing what another has.
   add(arguments,
-      {"-M", fmt::format("microvm,acpi=off,x-option-roms=off,rtc=on,isa-serial={},auto-kernel-cmdline=on,mem-merge=off",
-                         log ? "on" : "off")});
+      {"-M", fmt::format("microvm,acpi={},x-option-roms=off,rtc=on,isa-serial={},auto-kernel-cmdline={},mem-merge=off",
+                         acpi ? "on" : "off", log ? "on" : "off", acpi ? "off" : "on")});
   add(arguments, {"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"});
   // SECURITY: QEMU's own seccomp filter: it starts no program and doesn't change what it is.
   add(arguments, {"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"});

@@ -39,6 +39,7 @@ struct MachineShape {
   uint64_t memory = 0;  // bytes
   unsigned processors = 1;
   ConsoleLog console_log = ConsoleLog::kNone;
+  kernels::Devices devices = kernels::Devices::kCommandLine;
 };
 
 std::vector<std::string> qemu_arguments(const std::string& qemu, const MachineShape& shape, Origin origin);

@@ -8,6 +8,8 @@
 
 #include "kernels/catalogue.h"
 #include "sandbox/vm/accelerator.h"
+#include "sandbox/vm/guest_spec.h"
+#include "sandbox/vm/initramfs.h"
 #include "sandbox/vm/vm_sandbox.h"
 #include "support/error.h"
 
@@ -33,22 +35,38 @@ Availability VmIsolation::availability() {
 
 namespace {
 
-/// With the kernel that the spec names. SECURITY: by its name in the catalogue of the instance, never by a path: annotations
-/// may be anybody's.
-vm::Configuration with_chosen_kernel(vm::Configuration configuration, const oci::Spec& spec) {
-  auto chosen = spec.annotations.find(vm::kKernelAnnotation);
-  if (chosen == spec.annotations.end() || chosen->second == kernels::kBuiltIn) {
-    return configuration;
+std::string annotation(const oci::Spec& spec, const char* name) {
+  auto found = spec.annotations.find(name);
+  return found == spec.annotations.end() ? "" : found->second;
+}
+
+/// With the kernel that the spec names, and all that the guest finds in its first file system. SECURITY: the kernel is found by
+/// its name in the catalogue of the instance, the emulator by its architecture's, never by a path: annotations may be anybody's.
+vm::Configuration chosen_by(const oci::Spec& spec, vm::Configuration configuration, const std::filesystem::path& cache_folder) {
+  vm::InitramfsParts parts{.agent = configuration.initramfs, .modules = {}, .emulated = annotation(spec, vm::kEmulationAnnotation)};
+  std::string name = annotation(spec, vm::kKernelAnnotation);
+  if (!name.empty() && name != kernels::kBuiltIn) {
+    auto entry = kernels::Catalogue(configuration.kernels, configuration.kernel, configuration.shipped_kernels).find(name);
+    if (!entry) {
+      throw Error(ErrorCode::kNotFound,
+                  fmt::format("there is no guest kernel '{}' any more: 'bulkhead kernel ls' lists them", name.substr(0, 64)));
+    }
+    configuration.kernel = entry->kernel;
+    configuration.boot = entry->boot;
+    parts.modules = entry->boot.modules;
   }
-  auto entry = kernels::Catalogue(configuration.kernels, configuration.kernel).find(chosen->second);
-  if (!entry) {
-    throw Error(ErrorCode::kNotFound, fmt::format("there is no guest kernel '{}' any more: 'bulkhead kernel ls' lists them",
-                                                  chosen->second.substr(0, 64)));
-  }
-  configuration.kernel = entry->kernel;
-  // Templates and waiting VMs are made of the built-in kernel.
-  configuration.start = vm::Start::kCold;
+  configuration.initramfs = vm::assemble_initramfs(parts, cache_folder);
   return configuration;
+}
+
+/// What the chosen kernel can't do is refused by name; a guest would only say that there is no such file system.
+void check_shares(const oci::Spec& spec, const vm::Configuration& configuration) {
+  if (configuration.boot.shares == kernels::Shares::kNone && !vm::make_guest_spec(spec).shares.empty()) {
+    throw Error(ErrorCode::kNotSupported,
+                fmt::format("guest kernel '{}' has no 9p: no bind mounts or volumes with it; choose another kernel, or add it with "
+                            "the modules 9p and 9pnet_virtio",
+                            annotation(spec, vm::kKernelAnnotation).substr(0, 64)));
+  }
 }
 
 }  // namespace
@@ -56,7 +74,8 @@ vm::Configuration with_chosen_kernel(vm::Configuration configuration, const oci:
 std::unique_ptr<Sandbox> VmIsolation::create(SandboxSpec spec) {
   const std::string id = spec.id;
   try {
-    vm::Configuration configuration = with_chosen_kernel(configuration_, spec.spec);
+    vm::Configuration configuration = chosen_by(spec.spec, configuration_, spec.cache_folder);
+    check_shares(spec.spec, configuration);
     return std::make_unique<vm::VmSandbox>(configuration, std::move(spec));
   } catch (const std::filesystem::filesystem_error& error) {
     throw Error(ErrorCode::kInternal, "create container '" + id + "': " + error.what());

@@ -8,7 +8,8 @@ namespace bulkhead::sandbox {
 
 namespace vm {
 /// The annotation of a spec that names the guest's kernel, by its name in the catalogue; absent: the built-in one.
-inline constexpr const char* kKernelAnnotation = "org.bulkhead.kernel";
+inline constexpr const char* kKernelAnnotation = "org.bulkhead.kernel";        // a name of the catalogue
+inline constexpr const char* kEmulationAnnotation = "org.bulkhead.emulation";  // the architecture of the container's programs
 }  // namespace vm
 
 class VmIsolation final : public Isolation {
