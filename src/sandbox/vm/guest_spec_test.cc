@@ -95,6 +95,8 @@ TEST(MachineMemoryTest, HoldsTheLimitAndTheKernel) {
   EXPECT_EQ(machine_memory(20L << 20, 0), 128UL << 20);
   EXPECT_EQ(machine_memory(512L << 20, 0), 640UL << 20);
   EXPECT_GT(machine_memory(INT64_MAX, 0), 1UL << 40);
+  EXPECT_EQ(machine_memory(20L << 20, 0, kernels::kStockKernel), 256UL << 20);
+  EXPECT_EQ(machine_memory(std::nullopt, 256UL << 20, kernels::kStockKernel), 384UL << 20);
 }
 
 }  // namespace

@@ -42,6 +42,15 @@ TEST(QemuArgumentsTest, MitigationsStayOnWhereAProcessorSpeculates) {
   EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kBoot), Contains(HasSubstr("mitigations=off")));
 }
 
+TEST(QemuArgumentsTest, AStockKernelFindsItsDevicesByAcpi) {
+  MachineShape shape{.memory = 256UL << 20, .devices = kernels::Devices::kAcpi};
+  auto arguments = qemu_arguments("/qemu", shape, Origin::kBoot);
+  EXPECT_THAT(arguments, Contains(HasSubstr("acpi=on")));
+  EXPECT_THAT(arguments, Contains(HasSubstr("auto-kernel-cmdline=off")));
+  EXPECT_THAT(arguments, Not(Contains(HasSubstr("nolapic_timer")))) << "there is no other timer";
+  EXPECT_NE(arguments, qemu_arguments("/qemu", {.memory = 256UL << 20}, Origin::kBoot));
+}
+
 TEST(AcceleratorTest, RateIsThatOfAProcessor) {
   EXPECT_GT(time_stamp_rate(), 500'000U);
   EXPECT_LT(time_stamp_rate(), 10'000'000U);
