@@ -36,8 +36,8 @@ int list_kernels(Api& api, Words words) {
   Table table({"NAME", "RELEASE", "CONFIGURATION", "HOST FOLDERS", "DIGEST", "ADDED"});
   for (const json& kernel : list) {
     table.add({printable(text_at(kernel, "Name")), printable(text_at(kernel, "Release")),
-               flag_at(kernel, "ConfigChecked") ? "checked" : "unknown", flag_at(kernel, "HostFolders") ? "9p" : "none", short_id(text_at(kernel, "Digest")),
-               text_at(kernel, "Added").substr(0, 19)});
+               flag_at(kernel, "ConfigChecked") ? "checked" : "unknown", flag_at(kernel, "HostFolders") ? "9p" : "none",
+               short_id(text_at(kernel, "Digest")), text_at(kernel, "Added").substr(0, 19)});
   }
   fmt::print("{}", table.text(output_width()));
   return 0;
@@ -48,8 +48,9 @@ std::string absolute(const std::string& path) { return std::filesystem::absolute
 void print_added(const std::string& name, const std::string& release, bool host_folders) {
   fmt::print("{} {}\n", printable(name), printable(release));
   if (!host_folders) {
-    fmt::print(stderr,
-               "This kernel has no 9p (CONFIG_NET_9P_VIRTIO, CONFIG_9P_FS): containers on it can't have bind mounts or volumes.\n");
+    fmt::print(
+        stderr,
+        "This kernel has no 9p (CONFIG_NET_9P_VIRTIO, CONFIG_9P_FS): containers on it can't have bind mounts or volumes.\n");
   }
 }
 

@@ -131,9 +131,10 @@ void check_platform(const CreateRequest& request, const image::Image& image) {
   oci::Platform actual{
       .os = image.os, .architecture = image.architecture, .variant = image.variant, .os_version = {}, .os_features = {}};
   if (!oci::platform_distance(wanted, actual)) {
-    throw Error(ErrorCode::kNotFound,
-                fmt::format("image with reference {} was found but does not match the specified platform: wanted {}, actual: {}",
-                            request.config.image, oci::to_string(wanted), oci::to_string(actual)));
+    throw Error(
+        ErrorCode::kNotFound,
+        fmt::format("image with reference {} was found but does not match the specified platform: wanted {}, actual: {}",
+                    request.config.image, oci::to_string(wanted), oci::to_string(actual)));
   }
 }
 
@@ -174,8 +175,8 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
   container.accelerator = mode.accelerator;
   kernel_fit.check(image, container);
   if (container.host_config.annotations.count(kEmulationAnnotation) > 0) {
-    warnings.push_back(fmt::format("The image's programs are for {}: they run under emulation, many times slower.",
-                                   image.architecture));
+    warnings.push_back(
+        fmt::format("The image's programs are for {}: they run under emulation, many times slower.", image.architecture));
   }
   if (auto warning = isolation_warning(isolation_default, container.host_config.isolation)) {
     warnings.push_back(std::move(*warning));

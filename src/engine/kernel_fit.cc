@@ -104,7 +104,8 @@ void check_emulator(const compat::ImageNeeds& needs, const std::string& architec
     return;
   }
   const host::Emulator* emulator = host::emulator_for(needs.architecture);
-  std::string why = fmt::format("the image is for {} processors, this host has {}", needs.architecture.substr(0, 32), architecture);
+  std::string why =
+      fmt::format("the image is for {} processors, this host has {}", needs.architecture.substr(0, 32), architecture);
   if (emulator == nullptr) {
     refuse(container, why, "There is no emulator for these: use an image for this host's processor, or another host");
   }

@@ -17,14 +17,13 @@ namespace {
 
 using Order = Emulator::Order;
 
-constexpr std::array kEmulators = {
-    Emulator{"arm64", "qemu-aarch64-static", "qemu-aarch64", 64, Order::kLittle, EM_AARCH64},
-    Emulator{"arm", "qemu-arm-static", "qemu-arm", 32, Order::kLittle, EM_ARM},
-    Emulator{"riscv64", "qemu-riscv64-static", "qemu-riscv64", 64, Order::kLittle, EM_RISCV},
-    Emulator{"ppc64le", "qemu-ppc64le-static", "qemu-ppc64le", 64, Order::kLittle, EM_PPC64},
-    Emulator{"s390x", "qemu-s390x-static", "qemu-s390x", 64, Order::kBig, EM_S390},
-    Emulator{"386", "qemu-i386-static", "qemu-i386", 32, Order::kLittle, EM_386},
-    Emulator{"amd64", "qemu-x86_64-static", "qemu-x86_64", 64, Order::kLittle, EM_X86_64}};
+constexpr std::array kEmulators = {Emulator{"arm64", "qemu-aarch64-static", "qemu-aarch64", 64, Order::kLittle, EM_AARCH64},
+                                   Emulator{"arm", "qemu-arm-static", "qemu-arm", 32, Order::kLittle, EM_ARM},
+                                   Emulator{"riscv64", "qemu-riscv64-static", "qemu-riscv64", 64, Order::kLittle, EM_RISCV},
+                                   Emulator{"ppc64le", "qemu-ppc64le-static", "qemu-ppc64le", 64, Order::kLittle, EM_PPC64},
+                                   Emulator{"s390x", "qemu-s390x-static", "qemu-s390x", 64, Order::kBig, EM_S390},
+                                   Emulator{"386", "qemu-i386-static", "qemu-i386", 32, Order::kLittle, EM_386},
+                                   Emulator{"amd64", "qemu-x86_64-static", "qemu-x86_64", 64, Order::kLittle, EM_X86_64}};
 
 constexpr size_t kHeader = 20;  // bytes of the ELF header that tell, up to e_machine
 

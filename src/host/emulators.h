@@ -30,8 +30,8 @@ std::vector<std::string> installed_architectures();
 /// Architectures whose programs this host's own kernel hands to an emulator.
 std::vector<std::string> registered_architectures();
 
-/// What is written to binfmt_misc's `register`. Flags: F, the kernel opens the emulator now, so that it is found from within any
-/// root; P, the emulator is told argv[0] (Linux 5.12); C, set-user-id programs work as they do without one.
+/// What is written to binfmt_misc's `register`. Flags: F, the kernel opens the emulator now, so that it is found from within
+/// any root; P, the emulator is told argv[0] (Linux 5.12); C, set-user-id programs work as they do without one.
 std::string registration(const Emulator& emulator, const std::string& program);
 
 }  // namespace bulkhead::host

@@ -243,7 +243,8 @@ bool is_kernel_name(const std::string& name) {
 std::string release_of_file(const std::filesystem::path& kernel) { return compat::kernel_release(MappedFile(kernel).bytes()); }
 
 Entry Catalogue::built_in() const {
-  Entry entry{.name = kBuiltIn, .release = {}, .kernel = built_in_, .digest = {}, .added = {}, .config_checked = true, .shipped = true};
+  Entry entry{
+      .name = kBuiltIn, .release = {}, .kernel = built_in_, .digest = {}, .added = {}, .config_checked = true, .shipped = true};
   std::string file = identity_of(built_in_);
   std::lock_guard lock(mutex_);
   if (file.empty()) {  // not there: `isolations` says so where it matters

@@ -1,5 +1,5 @@
-// The guest kernels of one instance: the built-in one, which is always first; those that come with Bulkhead; and those that were
-// added: <folder>/<name>/{vmlinux, entry.json} and, where the kernel has modules, modules.cpio (module_archive.h).
+// The guest kernels of one instance: the built-in one, which is always first; those that come with Bulkhead; and those that
+// were added: <folder>/<name>/{vmlinux, entry.json} and, where the kernel has modules, modules.cpio (module_archive.h).
 //
 // Any thread, any process: an entry appears and goes by rename(2), whole. Functions block on the disk.
 #pragma once

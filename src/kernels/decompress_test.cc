@@ -56,8 +56,8 @@ std::string zstd(const std::string& bytes) {
 
 std::string lz4(const std::string& bytes) {
   std::string block(static_cast<size_t>(::LZ4_compressBound(static_cast<int>(bytes.size()))), '\0');
-  auto size = static_cast<uint32_t>(::LZ4_compress_default(bytes.data(), block.data(), static_cast<int>(bytes.size()),
-                                                           static_cast<int>(block.size())));
+  auto size = static_cast<uint32_t>(
+      ::LZ4_compress_default(bytes.data(), block.data(), static_cast<int>(bytes.size()), static_cast<int>(block.size())));
   block.resize(size);
   std::string out("\x02\x21\x4c\x18");
   out.append(reinterpret_cast<const char*>(&size), sizeof(size));

@@ -12,8 +12,9 @@ void InitramfsArchive::add_entry(std::string_view path, unsigned mode, std::stri
   constexpr size_t kAlignment = 4;
   const auto pad = [this] { bytes_.append((kAlignment - bytes_.size() % kAlignment) % kAlignment, '\0'); };
   // Magic, inode, mode, uid, gid, links, mtime, size, device (2), special device (2), length of the name, checksum.
-  fmt::format_to(std::back_inserter(bytes_), "070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}",
-                 ++entries_, mode, 0, 0, 1, 0, content.size(), 0, 0, 0, 0, path.size() + 1, 0);
+  fmt::format_to(std::back_inserter(bytes_),
+                 "070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}", ++entries_, mode, 0, 0,
+                 1, 0, content.size(), 0, 0, 0, 0, path.size() + 1, 0);
   bytes_ += path;
   bytes_ += '\0';
   pad();

@@ -1,5 +1,5 @@
-// An archive that the kernel unpacks into its first root: cpio, "newc" (Documentation/driver-api/early-userspace/buffer-format.rst).
-// The kernel takes several of them one after the other.
+// An archive that the kernel unpacks into its first root: cpio, "newc"
+// (Documentation/driver-api/early-userspace/buffer-format.rst). The kernel takes several of them one after the other.
 //
 // A value of one thread. The same bytes for the same content.
 #pragma once

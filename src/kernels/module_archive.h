@@ -16,8 +16,8 @@
 namespace bulkhead::kernels {
 
 /// `boot`: names; `on_demand`: patterns of ModuleTree::matching. What is built in or not there is left out: whether it may be
-/// missing was asked before (needs.h). Throws kInvalidArgument naming a module that is for another kernel than `release`, or one
-/// whose dependency is not there.
+/// missing was asked before (needs.h). Throws kInvalidArgument naming a module that is for another kernel than `release`, or
+/// one whose dependency is not there.
 std::string make_module_archive(const ModuleTree& tree, const std::string& release, const std::vector<std::string>& boot,
                                 const std::vector<std::string>& on_demand);
 

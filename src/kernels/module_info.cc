@@ -22,14 +22,16 @@ std::optional<Record> record_at(std::string_view bytes, uint64_t offset) {
 }
 
 std::string_view bytes_of(std::string_view elf, const Elf64_Shdr& section) {
-  bool there = section.sh_type != SHT_NOBITS && section.sh_offset <= elf.size() && section.sh_size <= elf.size() - section.sh_offset;
+  bool there =
+      section.sh_type != SHT_NOBITS && section.sh_offset <= elf.size() && section.sh_size <= elf.size() - section.sh_offset;
   return there ? elf.substr(section.sh_offset, section.sh_size) : std::string_view();
 }
 
 /// SECURITY: every offset is the file's, and checked before it is followed.
 std::string_view find_section(std::string_view elf, std::string_view wanted) {
   auto header = record_at<Elf64_Ehdr>(elf, 0);
-  if (!header || !elf.starts_with(ELFMAG) || header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB) {
+  if (!header || !elf.starts_with(ELFMAG) || header->e_ident[EI_CLASS] != ELFCLASS64 ||
+      header->e_ident[EI_DATA] != ELFDATA2LSB) {
     return {};
   }
   const auto section = [&](unsigned index) {

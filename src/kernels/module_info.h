@@ -8,10 +8,10 @@
 namespace bulkhead::kernels {
 
 struct ModuleInfo {
-  std::string version_magic;            // "6.1.0-56-cloud-amd64 SMP preempt mod_unload modversions "
-  std::vector<std::string> needs;       // modules that have to be there first
-  std::vector<std::string> likes;       // modules that are better there first (softdep, pre)
-  std::vector<std::string> aliases;     // other names that the kernel asks for it by
+  std::string version_magic;         // "6.1.0-56-cloud-amd64 SMP preempt mod_unload modversions "
+  std::vector<std::string> needs;    // modules that have to be there first
+  std::vector<std::string> likes;    // modules that are better there first (softdep, pre)
+  std::vector<std::string> aliases;  // other names that the kernel asks for it by
 };
 
 /// "nf-tables" and "nf_tables" are the same module.

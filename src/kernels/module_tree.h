@@ -14,8 +14,8 @@ namespace bulkhead::kernels {
 class ModuleTree {
  public:
   ModuleTree() = default;
-  /// Every *.ko, *.ko.xz, *.ko.zst and *.ko.gz below the folders, by name; the first folder's count most. Symbolic links are not
-  /// followed. Throws where a folder is not there.
+  /// Every *.ko, *.ko.xz, *.ko.zst and *.ko.gz below the folders, by name; the first folder's count most. Symbolic links are
+  /// not followed. Throws where a folder is not there.
   explicit ModuleTree(const std::vector<std::filesystem::path>& folders);
 
   bool has(const std::string& name) const { return files_.count(name) > 0; }

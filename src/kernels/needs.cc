@@ -84,11 +84,11 @@ const std::vector<std::string>& loadable_modules() {
       // file systems and disks of containers that may mount
       "fuse", "cuse", "squashfs", "loop",
       // interfaces and networks
-      "af_packet", "tun", "tap", "veth", "dummy", "macvlan", "macvtap", "ipvlan", "vxlan", "wireguard", "bridge", "br_netfilter",
-      "8021q", "packet_diag", "unix_diag", "inet_diag", "tcp_diag", "udp_diag", "netlink_diag",
+      "af_packet", "tun", "tap", "veth", "dummy", "macvlan", "macvtap", "ipvlan", "vxlan", "wireguard", "bridge",
+      "br_netfilter", "8021q", "packet_diag", "unix_diag", "inet_diag", "tcp_diag", "udp_diag", "netlink_diag",
       // firewalls
-      "nf_*", "nft_*", "nfnetlink*", "x_tables", "xt_*", "ip_tables", "iptable_*", "ipt_*", "ip6_tables", "ip6table_*", "ip6t_*",
-      "ip_set*",
+      "nf_*", "nft_*", "nfnetlink*", "x_tables", "xt_*", "ip_tables", "iptable_*", "ipt_*", "ip6_tables", "ip6table_*",
+      "ip6t_*", "ip_set*",
       // traffic control
       "sch_htb", "sch_tbf", "sch_fq", "sch_fq_codel", "sch_ingress", "sch_netem", "cls_u32", "cls_bpf", "cls_cgroup",
       "act_mirred", "act_bpf",

@@ -23,9 +23,8 @@ fs::path find_one(const fs::path& folder, const std::string& prefix, const fs::p
     }
   }
   if (found.empty()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("'{}' is no package of a kernel: it holds no {}*", package.native(),
-                            (folder.lexically_relative(folder.parent_path()) / prefix).native()));
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is no package of a kernel: it holds no {}*", package.native(),
+                                                         (folder.lexically_relative(folder.parent_path()) / prefix).native()));
   }
   return found;
 }
@@ -41,8 +40,9 @@ KernelFiles unpack_package(const fs::path& file, const fs::path& folder) {
         {.program = "dpkg-deb", .arguments = {"dpkg-deb", "--extract", file.native(), folder.native()}, .folder = {}});
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kNotFound) {
-      throw Error(ErrorCode::kNotSupported,
-                  "unpack a package: there is no dpkg-deb here; unpack it elsewhere and add the vmlinuz with --config and --modules");
+      throw Error(
+          ErrorCode::kNotSupported,
+          "unpack a package: there is no dpkg-deb here; unpack it elsewhere and add the vmlinuz with --config and --modules");
     }
     throw;
   }

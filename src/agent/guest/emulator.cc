@@ -22,7 +22,8 @@ void register_emulator() {
   load_module("binfmt_misc");
   // It stays mounted, out of everybody's reach: with the mount the registration would go.
   const char* place = "/binfmt";
-  if (::mkdir(place, 0700) != 0 || ::mount("binfmt_misc", place, "binfmt_misc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+  if (::mkdir(place, 0700) != 0 ||
+      ::mount("binfmt_misc", place, "binfmt_misc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
     throw system_error("mount binfmt_misc");
   }
   write_existing(std::filesystem::path(place) / "register", read_file(folder / "register", 4096));

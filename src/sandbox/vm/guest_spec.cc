@@ -111,7 +111,8 @@ RootDiskPaths root_disks_of(const std::vector<Mount>& rootfs) {
 uint64_t machine_memory(std::optional<int64_t> limit, uint64_t otherwise, uint64_t kernel) {
   constexpr uint64_t kStep = 128UL << 20;
   if (!limit || *limit <= 0) {
-    return kernel == kernels::kSmallKernel ? otherwise : (otherwise + kernel - kernels::kSmallKernel + kStep - 1) / kStep * kStep;
+    return kernel == kernels::kSmallKernel ? otherwise
+                                           : (otherwise + kernel - kernels::kSmallKernel + kStep - 1) / kStep * kStep;
   }
   // Beyond what a machine has there is no use in asking: QEMU would fail to start.
   uint64_t wanted = std::min<uint64_t>(static_cast<uint64_t>(*limit), 1UL << 40);

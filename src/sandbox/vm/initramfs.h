@@ -15,8 +15,8 @@ struct InitramfsParts {
   std::string emulated;           // an architecture of host/emulators.h, or ""
 };
 
-/// The file that holds them all: the agent's own where there is nothing else, else one in `cache_folder`, which is made where no
-/// container has needed it before. Throws kNotSupported naming the emulator that isn't installed.
+/// The file that holds them all: the agent's own where there is nothing else, else one in `cache_folder`, which is made where
+/// no container has needed it before. Throws kNotSupported naming the emulator that isn't installed.
 std::filesystem::path assemble_initramfs(const InitramfsParts& parts, const std::filesystem::path& cache_folder);
 
 }  // namespace bulkhead::sandbox::vm

@@ -41,9 +41,11 @@ std::string annotation(const oci::Spec& spec, const char* name) {
 }
 
 /// With the kernel that the spec names, and all that the guest finds in its first file system. SECURITY: the kernel is found by
-/// its name in the catalogue of the instance, the emulator by its architecture's, never by a path: annotations may be anybody's.
+/// its name in the catalogue of the instance, the emulator by its architecture's, never by a path: annotations may be
+/// anybody's.
 vm::Configuration chosen_by(const oci::Spec& spec, vm::Configuration configuration, const std::filesystem::path& cache_folder) {
-  vm::InitramfsParts parts{.agent = configuration.initramfs, .modules = {}, .emulated = annotation(spec, vm::kEmulationAnnotation)};
+  vm::InitramfsParts parts{
+      .agent = configuration.initramfs, .modules = {}, .emulated = annotation(spec, vm::kEmulationAnnotation)};
   std::string name = annotation(spec, vm::kKernelAnnotation);
   if (!name.empty() && name != kernels::kBuiltIn) {
     auto entry = kernels::Catalogue(configuration.kernels, configuration.kernel, configuration.shipped_kernels).find(name);
@@ -62,10 +64,11 @@ vm::Configuration chosen_by(const oci::Spec& spec, vm::Configuration configurati
 /// What the chosen kernel can't do is refused by name; a guest would only say that there is no such file system.
 void check_shares(const oci::Spec& spec, const vm::Configuration& configuration) {
   if (configuration.boot.shares == kernels::Shares::kNone && !vm::make_guest_spec(spec).shares.empty()) {
-    throw Error(ErrorCode::kNotSupported,
-                fmt::format("guest kernel '{}' has no 9p: no bind mounts or volumes with it; choose another kernel, or add it with "
-                            "the modules 9p and 9pnet_virtio",
-                            annotation(spec, vm::kKernelAnnotation).substr(0, 64)));
+    throw Error(
+        ErrorCode::kNotSupported,
+        fmt::format("guest kernel '{}' has no 9p: no bind mounts or volumes with it; choose another kernel, or add it with "
+                    "the modules 9p and 9pnet_virtio",
+                    annotation(spec, vm::kKernelAnnotation).substr(0, 64)));
   }
 }
 

@@ -212,8 +212,8 @@ MachineShape shape_of(const Configuration& configuration, const SandboxSpec& spe
   auto accelerator =
       configuration.accelerator ? *configuration.accelerator : choose_accelerator(configuration.cache_folder).accelerator;
   return {.accelerator = accelerator,
-          .memory = machine_memory(spec.spec.linux_.resources.memory_limit, configuration.default_memory,
-                                   configuration.boot.memory),
+          .memory =
+              machine_memory(spec.spec.linux_.resources.memory_limit, configuration.default_memory, configuration.boot.memory),
           .processors = configuration.processors,
           .console_log = configuration.console_log.empty() ? ConsoleLog::kNone : ConsoleLog::kFile,
           .devices = configuration.boot.devices};
