@@ -76,6 +76,10 @@ void policy_status(Request& request);
 void policy_of_container(Request& request);
 void policy_audit(Request& request);
 
+// explain.cc
+void explain_host(Request& request);
+void explain_container(Request& request);
+
 // unavailable.cc
 void not_available(Request& request);
 void no_swarm(Request& request);

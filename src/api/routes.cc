@@ -92,6 +92,8 @@ constexpr std::array kRoutes = {
     Route{"GET", "/bulkhead/policy", policy_status},
     Route{"GET", "/bulkhead/policy/audit", policy_audit},
     Route{"GET", "/bulkhead/containers/{name}/policy", policy_of_container},
+    Route{"GET", "/bulkhead/explain", explain_host},
+    Route{"GET", "/bulkhead/containers/{name}/explain", explain_container},
 
     Route{"POST", "/build", not_available},
     Route{"POST", "/build/prune", build_prune},

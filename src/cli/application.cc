@@ -48,6 +48,7 @@ constexpr std::array kVerbs = {
     Verb{"import", "Make an image of a root file system's tar archive", run_import},
     Verb{"compat", "Show on which hosts an image runs, and in which mode", run_compat},
     Verb{"doctor", "Check what isolation needs of this host", run_doctor},
+    Verb{"explain", "Show what stands between a container and the host, measured", run_explain},
     Verb{"kernel", "List, add and remove the kernels of hyperv isolation", run_kernel},
     Verb{"policy", "Check a policy, and see what it decided and why", run_policy},
     Verb{"info", "Show what the engine is and can do", run_info},

@@ -36,6 +36,7 @@ int run_history(Api& api, Words words);
 int run_rmi(Api& api, Words words);
 int run_compat(Api& api, Words words);
 int run_doctor(Api& api, Words words);
+int run_explain(Api& api, Words words);
 int run_kernel(Api& api, Words words);
 int run_policy(Api& api, Words words);
 int run_info(Api& api, Words words);

@@ -17,6 +17,7 @@
 #include "engine/admission.h"
 #include "engine/container.h"
 #include "engine/events.h"
+#include "engine/explanation.h"
 #include "kernels/catalogue.h"
 #include "support/unique_fd.h"
 
@@ -133,6 +134,9 @@ class Engine {
   void unpause(const std::string& reference);
   void resize(const std::string& reference, uint16_t rows, uint16_t columns);
   TopResult top(const std::string& reference, const std::string& ps_arguments);
+  /// What is in force around these containers, or around all that run. kConflict where one that is named doesn't run; where it
+  /// can't be measured the explanation says so. Each is stopped for some microseconds (facts/measure.h).
+  Explanation explain(const std::vector<std::string>& references);
   /// Returns nullopt where `cancelled` came true first (asked about every 100 ms or sooner after a change). `registered` is
   /// called once the container was found and the condition is being watched: the API answers its headers then.
   std::optional<WaitResult> wait(const std::string& reference, WaitCondition condition, const std::function<void()>& registered,

@@ -18,6 +18,10 @@
 #include "support/time.h"
 #include "support/unique_fd.h"
 
+namespace bulkhead::facts {
+class Wall;
+}
+
 namespace bulkhead::sandbox {
 
 /// What a kind of wall can't do by its nature. Read before a create; each `false` is refused there with the reason.
@@ -121,6 +125,9 @@ class Sandbox {
   virtual std::vector<pid_t> processes() = 0;
   /// The same where the host has none; else empty.
   virtual std::vector<ProcessEntry> inner_processes() { return {}; }
+  /// What is in force around the container, asked of the kernels that know it. Seccomp filters come as programs, unevaluated.
+  /// A fact that can't be had becomes a gap. Where the wall is a machine, what its guest says is in `inside`, cut to size.
+  virtual void measure(facts::Wall& wall) = 0;
   /// Kills what is left and removes everything that this wall made on the host (cgroups, devices, state). Safe to call twice.
   virtual void destroy() = 0;
 };

@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <csignal>
 
+#include "facts/facts.pb.h"
+#include "facts/measure.h"
+#include "facts/reach.h"
 #include "shim/exit_file.h"
 #include "support/files.h"
 #include "support/log.h"
@@ -355,6 +359,15 @@ std::vector<task::ProcessInfo> Container::processes() {
 }
 
 sandbox::Statistics Container::statistics() { return live().statistics(); }
+
+void Container::measure(facts::Wall& wall) {
+  live().measure(wall);
+  facts::evaluate_filters(wall);
+  if (wall.has_inside()) {
+    facts::evaluate_filters(*wall.mutable_inside());
+  }
+  facts::add_system_process(::getpid(), facts::ROLE_SHIM, wall);
+}
 
 Container::Removed Container::remove(const std::string& exec_id) {
   Process& process = find(exec_id);

@@ -60,6 +60,8 @@ class Container {
   void update(const std::string& resources_json);
   std::vector<task::ProcessInfo> processes();
   sandbox::Statistics statistics();
+  /// With filters evaluated, and with this shim among what the wall runs.
+  void measure(facts::Wall& wall);
   Removed remove(const std::string& exec_id);
   void attach(const std::string& exec_id, UniqueFd socket, const task::AttachHeader& header);
   /// Whatever state it is in: kills and removes everything. For a shutdown that can't wait.

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "facts/facts.pb.h"
 #include "google/protobuf/empty.pb.h"
 #include "support/error.h"
 #include "task/inner_process.h"
@@ -68,6 +69,10 @@ void TaskService::handle(const ttrpc::Call& call, ttrpc::Responder responder) {
       {"Connect", &TaskService::connect},
       {"Shutdown", &TaskService::shutdown},
   }};
+  if (call.service == task::kFactsService && call.method == "Measure") {
+    measure(call.payload, responder);
+    return;
+  }
   if (call.service != task::kTaskService) {
     throw Error(ErrorCode::kNotSupported, fmt::format("service '{}' is not supported", call.service));
   }
@@ -230,6 +235,13 @@ void TaskService::statistics(const std::string& payload, ttrpc::Responder& respo
   response.mutable_stats()->set_type_url(task::kStatisticsType);
   response.mutable_stats()->set_value(statistics_json(container_.statistics()));
   responder.succeed(response);
+}
+
+void TaskService::measure(const std::string& payload, ttrpc::Responder& responder) {
+  parse<facts::MeasureRequest>(payload);
+  facts::Wall wall;
+  container_.measure(wall);
+  responder.succeed(wall);
 }
 
 void TaskService::connect(const std::string& payload, ttrpc::Responder& responder) {

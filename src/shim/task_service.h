@@ -1,4 +1,4 @@
-// containerd.task.v2.Task on the wire: decodes a call, asks the Container, encodes the answer.
+// containerd.task.v2.Task, and our own service beside it, on the wire: decodes a call, asks the Container, encodes the answer.
 #pragma once
 
 #include <functional>
@@ -34,6 +34,7 @@ class TaskService {
   void statistics(const std::string& payload, ttrpc::Responder& responder);
   void connect(const std::string& payload, ttrpc::Responder& responder);
   void shutdown(const std::string& payload, ttrpc::Responder& responder);
+  void measure(const std::string& payload, ttrpc::Responder& responder);
 
   template <typename Request>
   Request parse(const std::string& payload) const;

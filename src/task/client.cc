@@ -1,5 +1,6 @@
 #include "task/client.h"
 
+#include "facts/facts.pb.h"
 #include "google/protobuf/empty.pb.h"
 #include "task/inner_process.h"
 #include "task/protocol.h"
@@ -155,6 +156,12 @@ std::vector<ProcessInfo> Client::processes(const std::string& id) {
 
 std::string Client::statistics_json(const std::string& id) {
   return connection_->call<wire::StatsResponse>("Stats", request_for<wire::StatsRequest>(id)).stats().value();
+}
+
+void Client::measure(const std::string& id, facts::Wall& wall) {
+  facts::MeasureRequest request;
+  request.set_id(id);
+  connection_->client.call(kFactsService, "Measure", request, wall, kTimeout);
 }
 
 ExitStatus Client::remove(const std::string& id, const std::string& exec_id) {

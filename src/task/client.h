@@ -18,6 +18,10 @@
 #include "support/time.h"
 #include "support/unique_fd.h"
 
+namespace bulkhead::facts {
+class Wall;
+}
+
 namespace bulkhead::task {
 
 struct Mount {
@@ -102,6 +106,8 @@ class Client {
   std::vector<ProcessInfo> processes(const std::string& id);
   /// A JSON object with the fields of sandbox::Statistics, by their names there.
   std::string statistics_json(const std::string& id);
+  /// What is in force around the container (sandbox::Sandbox::measure), its seccomp filters evaluated.
+  void measure(const std::string& id, facts::Wall& wall);
   /// Removes an ended exec, or the ended container with its wall. Then `shutdown` ends the shim.
   ExitStatus remove(const std::string& id, const std::string& exec_id);
   void shutdown(const std::string& id);

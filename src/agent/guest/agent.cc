@@ -13,6 +13,9 @@
 #include "agent/guest/user_names.h"
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
+#include "facts/bounds.h"
+#include "facts/facts.pb.h"
+#include "facts/measure.h"
 #include "linux/device_nodes.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -80,7 +83,7 @@ void Agent::handle(const std::string& method, const std::string& payload, const 
       {"Exec", &Agent::exec},           {"Wait", &Agent::wait},       {"Read", &Agent::read},
       {"Write", &Agent::write},         {"Signal", &Agent::signal},   {"Resize", &Agent::resize},
       {"Update", &Agent::update},       {"Release", &Agent::release}, {"Statistics", &Agent::statistics},
-      {"Processes", &Agent::processes},
+      {"Processes", &Agent::processes}, {"Measure", &Agent::measure},
   };
   if (method == "Ping") {
     reply.succeed();
@@ -319,12 +322,22 @@ void Agent::statistics(const std::string& /*payload*/, const Reply& reply) {
 
 void Agent::processes(const std::string& /*payload*/, const Reply& reply) {
   wire::ProcessesResponse response;
+  describe_process(::getpid(), response);  // what the wall itself runs here: this one, always and alone
   for (pid_t pid : live().processes()) {
     if (response.processes_size() < static_cast<int>(kMaxProcesses)) {
       describe_process(pid, response);
     }
   }
   reply.succeed(response);
+}
+
+void Agent::measure(const std::string& /*payload*/, const Reply& reply) {
+  facts::Wall wall;
+  live().measure(wall);
+  facts::add_system_process(::getpid(), facts::ROLE_AGENT, wall);
+  constexpr size_t kRoom = 4UL << 10;  // for the frame around it
+  facts::fit(wall, kMaxAnswer - kRoom);
+  reply.succeed(wall);
 }
 
 /// Ends the container and lets go of its disks, with everything written: the host may then take them away.

@@ -46,6 +46,7 @@ class Agent {
   void resize(const std::string& payload, const Reply& reply);
   void update(const std::string& payload, const Reply& reply);
   void processes(const std::string& payload, const Reply& reply);
+  void measure(const std::string& payload, const Reply& reply);
   void statistics(const std::string& payload, const Reply& reply);
   void release(const std::string& payload, const Reply& reply);
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "facts/measure.h"
 #include "linux/pidfd.h"
 #include "runner/planner.h"
 #include "support/error.h"
@@ -184,6 +185,19 @@ Statistics ProcessSandbox::statistics() {
 }
 
 std::vector<pid_t> ProcessSandbox::processes() { return cgroup_.processes(); }
+
+void ProcessSandbox::measure(facts::Wall& wall) {
+  if (init_.ended) {
+    throw Error(ErrorCode::kConflict, fmt::format("container {} is not running", id_));
+  }
+  std::map<pid_t, std::string> execs;
+  for (const auto& [exec_id, live] : execs_) {
+    if (!live.ended) {
+      execs.emplace(live.started.pid, exec_id);
+    }
+  }
+  facts::measure({.init = init_.started.pid, .execs = std::move(execs), .cgroup = cgroup_}, wall);
+}
 
 void ProcessSandbox::kill_process(Live& live) const {
   if (!live.launched || live.ended) {

@@ -32,6 +32,7 @@ class ProcessSandbox final : public Sandbox {
   void update(const oci::Resources& resources) override;
   Statistics statistics() override;
   std::vector<pid_t> processes() override;
+  void measure(facts::Wall& wall) override;
   void destroy() override;
 
  private:

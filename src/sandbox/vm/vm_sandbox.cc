@@ -4,10 +4,14 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
+#include "facts/bounds.h"
+#include "facts/facts.pb.h"
+#include "facts/measure.h"
 #include "linux/seccomp.h"
 #include "sandbox/vm/vm_start.h"
 #include "support/error.h"
@@ -325,6 +329,31 @@ std::vector<ProcessEntry> VmSandbox::inner_processes() {
                      .command = each.command().substr(0, agent::kMaxCommand)});
   }
   return found;
+}
+
+void VmSandbox::measure(facts::Wall& wall) {
+  facts::measure({.kind = facts::Kind::kMachine, .init = machine_->pid(), .execs = {}, .cgroup = cgroup_}, wall);
+  facts::add_open_files(machine_->pid(), wall);
+  bool has_kvm = std::any_of(wall.open_files().begin(), wall.open_files().end(),
+                             [](const facts::OpenFiles& files) { return files.kind() == "kvm-vm"; });
+  wall.set_accelerator(has_kvm ? "kvm" : "tcg");
+  wall.set_accelerator_how(has_kvm ? "QEMU holds a virtual machine of KVM open"
+                                   : "QEMU holds no virtual machine of KVM open: it translates the guest's instructions");
+  try {
+    measure_guest(*wall.mutable_inside());
+  } catch (const Error& error) {
+    wall.mutable_inside()->Clear();
+    facts::Gap& gap = *wall.mutable_inside()->add_gaps();
+    gap.set_what("all");
+    gap.set_why(error.message());
+  }
+}
+
+void VmSandbox::measure_guest(facts::Wall& wall) {
+  need_running();
+  call("Measure", wire::Empty(), wall);
+  // SECURITY: it is the guest's word, and may be anything.
+  facts::bound(wall);
 }
 
 /// What the container wrote reaches its disk; a guest that doesn't do it in time is ended all the same.

@@ -38,6 +38,7 @@ class VmSandbox final : public Sandbox {
   Statistics statistics() override;
   std::vector<pid_t> processes() override { return {}; }
   std::vector<ProcessEntry> inner_processes() override;
+  void measure(facts::Wall& wall) override;
   void destroy() override;
 
  private:
@@ -53,6 +54,7 @@ class VmSandbox final : public Sandbox {
   void need_running() const;
   void kill_init(const google::protobuf::MessageLite& request);
   void lose();
+  void measure_guest(facts::Wall& wall);
   void release_guest();
 
   Configuration configuration_;

@@ -1,0 +1,336 @@
+#include "cli/explain_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <vector>
+
+#include "cli/json_fields.h"
+#include "cli/queries.h"
+#include "cli/table.h"
+
+namespace bulkhead::cli {
+namespace {
+using nlohmann::json;
+
+constexpr size_t kLabel = 18;
+constexpr size_t kMostLines = 24;  // of one list
+
+std::string joined(const std::vector<std::string>& words, std::string_view none = "none") {
+  return words.empty() ? std::string(none) : fmt::format("{}", fmt::join(words, ", "));
+}
+
+/// Lines of "label: text", the label only where it changes.
+class Lines {
+ public:
+  void section(const std::string& title) { text_ += fmt::format("\n  {}\n", printable(title)); }
+  void line(const std::string& text) { text_ += printable(text) + "\n"; }
+  void field(std::string_view label, const std::string& text) {
+    text_ += fmt::format("    {:<{}} {}\n", label == last_ ? "" : label, kLabel, printable(text));
+    last_ = label;
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_, last_;
+};
+
+std::string time_text(int64_t milliseconds) {
+  return milliseconds < 10'000 ? fmt::format("{} ms", milliseconds) : fmt::format("{} s", milliseconds / 1000);
+}
+
+std::string name_of(const json& container) {
+  std::string name = text_at(container, "Name");
+  return name.starts_with('/') ? name.substr(1) : name;
+}
+
+std::string named(const json& neighbour) {
+  std::string tenant = text_at(neighbour, "Tenant");
+  return name_of(neighbour) + (tenant.empty() ? "" : fmt::format(" (tenant {})", tenant));
+}
+
+std::string names_of(const json& neighbours) {
+  std::vector<std::string> names;
+  for (const json& each : neighbours) {
+    if (names.size() == kMostLines) {
+      names.push_back(fmt::format("and {} more", neighbours.size() - kMostLines));
+      break;
+    }
+    names.push_back(named(each));
+  }
+  return joined(names);
+}
+
+std::string system_calls_text(const json& seccomp) {
+  std::vector<std::string> parts;
+  for (const json& reach : field(seccomp, "SystemCalls")) {
+    std::string abi = text_at(reach, "Abi");
+    std::string count = fmt::format("{} of {}", number_at(reach, "Reachable"), number_at(reach, "Known"));
+    if (int64_t some = number_at(reach, "WithSomeArguments"); some > 0) {
+      count += fmt::format(" ({} of them with some arguments only)", some);
+    }
+    parts.push_back(parts.empty() ? count : fmt::format("by {} {}", abi, count));
+  }
+  return joined(parts, "could not be evaluated");
+}
+
+std::string seccomp_text(const json& seccomp) {
+  std::string mode = text_at(seccomp, "Mode");
+  if (mode != "filter") {
+    return mode == "none" ? "no filter" : mode;
+  }
+  int64_t count = number_at(seccomp, "Filters");
+  std::string text = fmt::format("{} filter{}", count, count == 1 ? "" : "s");
+  int64_t instructions = number_at(seccomp, "Instructions");
+  return instructions == 0 ? text + ", not read" : fmt::format("{}, {} instructions", text, instructions);
+}
+
+std::string title_of(const json& process) {
+  std::string role = text_at(process, "Role");
+  std::string id = text_at(process, "ExecId").substr(0, 12);
+  return fmt::format("{} {}, {}{}", text_at(process, "Command"), number_at(process, "Pid"),
+                     role == "init"       ? "the container's first process"
+                     : role == "other"    ? "in the container"
+                     : role == "stranger" ? "in its namespaces, but NOT in its cgroup"
+                                          : role,
+                     id.empty() ? "" : " " + id);
+}
+
+void add_namespaces(Lines& lines, const json& process, const json& shared, bool guest) {
+  std::vector<std::string> own;
+  std::vector<std::string> outer;
+  for (const auto& [kind, found] : field(process, "Namespaces").items()) {
+    (flag_at(found, "OfPid1") ? outer : own).push_back(kind);
+  }
+  lines.field("namespaces", "own: " + joined(own));
+  if (!outer.empty()) {
+    lines.field("namespaces", (guest ? "of the guest: " : "of the host: ") + joined(outer));
+  }
+  for (const auto& [kind, others] : shared.items()) {
+    lines.field("namespaces", fmt::format("{} shared with {}", kind, names_of(others)));
+  }
+}
+
+/// What confines a process, as one text: equal ones are told once.
+std::string wall_of(const json& process) {
+  json wall = process;
+  for (const char* own : {"Pid", "Parent", "Role", "ExecId", "Command", "Memory", "ProcessorTime"}) {
+    wall.erase(own);
+  }
+  return wall.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void add_process(Lines& lines, const json& process, const json& shared, bool guest) {
+  const json& capabilities = field(process, "Capabilities");
+  lines.field("user", fmt::format("{}, group {}", number_at(process, "User"), number_at(process, "Group")));
+  add_namespaces(lines, process, shared, guest);
+  auto effective = texts_at(capabilities, "Effective");
+  auto bounding = texts_at(capabilities, "Bounding");
+  lines.field("capabilities", fmt::format("{} in effect: {}", effective.size(), joined(effective)));
+  if (bounding != effective) {
+    lines.field("capabilities", fmt::format("{} can be had at most: {}", bounding.size(), joined(bounding)));
+  }
+  lines.field("no new privileges", flag_at(process, "NoNewPrivileges") ? "on" : "off");
+  lines.field("seccomp", seccomp_text(field(process, "Seccomp")));
+  lines.field("system calls", system_calls_text(field(process, "Seccomp")) + " reachable");
+}
+
+void add_processes(Lines& lines, const json& wall, const json& shared, bool guest) {
+  std::map<std::string, std::string> first;  // who was the first behind a wall
+  size_t shown = 0;
+  for (const json& process : field(wall, "Processes")) {
+    if (++shown > kMostLines) {
+      continue;
+    }
+    auto [known, is_new] = first.emplace(wall_of(process), std::to_string(number_at(process, "Pid")));
+    lines.field("process", title_of(process) + (is_new ? "" : fmt::format(": the same wall as {}", known->second)));
+    if (is_new) {
+      add_process(lines, process, shown == 1 ? shared : json::object(), guest);
+    }
+  }
+  int64_t more = number_at(wall, "MoreProcesses") + static_cast<int64_t>(shown > kMostLines ? shown - kMostLines : 0);
+  if (more > 0) {
+    lines.field("process", fmt::format("and {} more (--json)", more));
+  }
+}
+
+std::string limit_text(const json& limit) {
+  int64_t number = number_at(limit, "Number");
+  std::string name = text_at(limit, "Name");
+  if (number < 0) {
+    return name + " unlimited";
+  }
+  if (name == "cpus" || name == "mems") {
+    return fmt::format("{} {}", name, text_at(limit, "Text"));
+  }
+  bool bytes = name == "memory" || name == "memory+swap" || name == "swap";
+  bool time = name == "cpu-quota" || name == "cpu-period";
+  return fmt::format("{} {}", name, bytes ? bytes_text(static_cast<uint64_t>(number)) : fmt::format("{}{}", number, time ? " us" : ""));
+}
+
+void add_limits(Lines& lines, const json& wall) {
+  std::vector<std::string> set;
+  for (const json& limit : field(wall, "Limits")) {
+    set.push_back(limit_text(limit));
+  }
+  lines.field("limits", joined(set, "not measured"));
+}
+
+void add_paths(Lines& lines, const json& wall, bool guest) {
+  size_t shown = 0;
+  std::vector<std::string> others;
+  for (const json& path : field(wall, "Paths")) {
+    std::string access = flag_at(path, "ReadOnly") ? "read-only" : "read-write";
+    if (text_at(path, "Kind") == "host") {
+      if (++shown <= kMostLines) {
+        lines.field(guest ? "guest's files" : "host's files",
+                    fmt::format("{} at {}, {}", text_at(path, "Source"), text_at(path, "Inside"), access));
+      }
+    } else if (text_at(path, "Inside") == "/") {
+      lines.field("root", fmt::format("{}, {}", text_at(path, "Type"), access));
+    }
+  }
+  if (shown == 0) {
+    lines.field(guest ? "guest's files" : "host's files", "none");
+  } else if (shown > kMostLines) {
+    lines.field(guest ? "guest's files" : "host's files", fmt::format("and {} more (--json)", shown - kMostLines));
+  }
+}
+
+void add_devices(Lines& lines, const json& wall) {
+  std::vector<std::string> usable;
+  std::vector<std::string> closed;
+  for (const json& device : field(wall, "Devices")) {
+    std::string access = text_at(device, "Access");
+    bool opens = access.find_first_of("rw?") != std::string::npos;
+    (opens ? usable : closed).push_back(text_at(device, "Path"));
+  }
+  for (auto* list : {&usable, &closed}) {
+    if (list->size() > kMostLines) {
+      size_t more = list->size() - kMostLines;
+      list->resize(kMostLines);
+      list->push_back(fmt::format("and {} more", more));
+    }
+  }
+  lines.field("devices", joined(usable));
+  if (!closed.empty()) {
+    lines.field("devices", "closed by the cgroup: " + joined(closed));
+  }
+}
+
+void add_gaps(Lines& lines, const json& wall) {
+  for (const json& gap : field(wall, "NotMeasured")) {
+    lines.field("not measured", fmt::format("{}: {}", text_at(gap, "What"), text_at(gap, "Why")));
+  }
+}
+
+void add_wall(Lines& lines, const json& wall, const json& shared, bool guest) {
+  add_processes(lines, wall, shared, guest);
+  add_limits(lines, wall);
+  add_paths(lines, wall, guest);
+  add_devices(lines, wall);
+  add_gaps(lines, wall);
+}
+
+void add_machine(Lines& lines, const json& machine) {
+  lines.section("QEMU's jail, as the host measures it");
+  lines.field("accelerator", fmt::format("{}: {}", text_at(machine, "Accelerator"), text_at(machine, "AcceleratorHow")));
+  add_processes(lines, machine, json::object(), false);
+  std::vector<std::string> files;
+  for (const auto& [kind, count] : field(machine, "OpenFiles").items()) {
+    files.push_back(fmt::format("{} {}", count.is_number() ? count.get<int64_t>() : 0, kind));
+  }
+  lines.field("open files", joined(files));
+  add_limits(lines, machine);
+  add_paths(lines, machine, false);
+  add_gaps(lines, machine);
+}
+
+void add_differences(Lines& lines, const json& container) {
+  const json& differences = field(container, "Differences");
+  if (!differences.empty()) {
+    lines.section("ASKED FOR / IN FORCE");
+  }
+  for (const json& each : differences) {
+    lines.line(fmt::format("  {} {}: asked for {} / in force {}", flag_at(each, "Weaker") ? "!" : " ", text_at(each, "What"),
+                           text_at(each, "Asked"), text_at(each, "InForce")));
+  }
+}
+
+void add_kernel(Lines& lines, const json& container, const json& host) {
+  const json& kernel = field(container, "Kernel");
+  lines.section("kernel");
+  lines.field("release", fmt::format("{} (host: {})", text_at(kernel, "Release"), text_at(host, "Release")));
+  lines.field("boot id", text_at(kernel, "BootId"));
+  const json& same = field(kernel, "IsHosts");
+  lines.field("boot id", !same.is_boolean()  ? "not measured"
+                         : same.get<bool>() ? "that of the host: its kernel is shared"
+                                            : "not that of the host: a kernel of its own");
+  bool guest = text_at(container, "ToldBy") == "guest";
+  lines.field("shared with", guest ? "nobody" : "the host; " + names_of(field(container, "OnSameKernel")));
+}
+
+void add_system(Lines& lines, const json& container) {
+  lines.section("what the wall itself runs");
+  for (const json& process : field(container, "SystemProcesses")) {
+    lines.field(text_at(process, "Name"),
+                fmt::format("{} in the {}: {} of memory, {} of processor time", number_at(process, "Pid"),
+                            text_at(process, "Where"), bytes_text(static_cast<uint64_t>(number_at(process, "Memory"))),
+                            time_text(number_at(process, "ProcessorTime"))));
+  }
+}
+
+void add_container(Lines& lines, const json& container, const json& host) {
+  std::string tenant = text_at(container, "Tenant");
+  lines.line(fmt::format("{} ({}): {} isolation, image {}{}", name_of(container), short_id(text_at(container, "Id")),
+                         text_at(container, "Isolation"), text_at(container, "Image"),
+                         tenant.empty() ? "" : ", tenant " + tenant));
+  if (std::string failure = text_at(container, "Error"); !failure.empty()) {
+    lines.line("  could not be measured: " + failure);
+    return;
+  }
+  add_differences(lines, container);
+  add_kernel(lines, container, host);
+  bool guest = text_at(container, "ToldBy") == "guest";
+  lines.section(guest ? "inside, in the guest's own words (the host can't check them)" : "the wall, as the host measures it");
+  add_wall(lines, field(container, "Wall"), field(container, "NamespacesShared"), guest);
+  if (field(container, "Machine").is_object()) {
+    add_machine(lines, field(container, "Machine"));
+  }
+  add_system(lines, container);
+}
+
+}  // namespace
+
+std::string bytes_text(uint64_t bytes) {
+  constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto size = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (size >= 1024 && unit + 1 < kUnits.size()) {
+    size /= 1024;
+    ++unit;
+  }
+  return unit == 0 || size >= 100 ? fmt::format("{:.0f} {}", size, kUnits.at(unit)) : fmt::format("{:.3g} {}", size, kUnits.at(unit));
+}
+
+std::string explanation_text(const json& explanation) {
+  const json& host = field(field(explanation, "Host"), "Kernel");
+  const json& containers = field(explanation, "Containers");
+  Lines lines;
+  lines.line(fmt::format("host {}: kernel {}, {}, boot id {}", text_at(host, "HostName"), text_at(host, "Release"),
+                         text_at(host, "Machine"), text_at(host, "BootId")));
+  for (const json& container : containers) {
+    lines.line("");
+    add_container(lines, container, host);
+  }
+  if (containers.empty()) {
+    lines.line("no container runs");
+  }
+  return lines.take();
+}
+
+}  // namespace bulkhead::cli

@@ -1,0 +1,268 @@
+#include "facts/measure.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <vector>
+
+#include "facts/devices.h"
+#include "facts/facts.pb.h"
+#include "facts/kernel.h"
+#include "facts/limits.h"
+#include "facts/mounts.h"
+#include "facts/process.h"
+#include "linux/cgroup_layout.h"
+#include "linux/installed_filters.h"
+#include "support/error.h"
+#include "support/files.h"
+
+namespace bulkhead::facts {
+namespace {
+
+constexpr int kMostProcesses = 128;
+constexpr int kMostStopped = 32;  // for their filters
+constexpr size_t kMostMounts = 256;
+constexpr std::chrono::milliseconds kPatience{100};
+
+void add_gap(Wall& wall, const char* what, const std::string& why) {
+  Gap& gap = *wall.add_gaps();
+  gap.set_what(what);
+  gap.set_why(why);
+}
+
+/// Runs one part; its failure is a gap.
+template <typename Part>
+void attempt(Wall& wall, const char* what, Part part) {
+  try {
+    part();
+  } catch (const std::exception& error) {
+    add_gap(wall, what, error.what());
+  }
+}
+
+class Measurement {
+ public:
+  Measurement(const Subject& subject, Wall& wall) : subject_(subject), wall_(wall) {}
+
+  void run() {
+    attempt(wall_, "kernel", [&] {
+      is_machine() ? fill_own_kernel(*wall_.mutable_kernel()) : fill_kernel_seen_by(subject_.init, *wall_.mutable_kernel());
+    });
+    add_processes();
+    add_strangers();
+    add_filters();
+    attempt(wall_, "limits", [&] { add_limits(); });
+    attempt(wall_, "paths", [&] { add_paths(); });
+    attempt(wall_, "devices", [&] { add_devices(); });
+  }
+
+ private:
+  bool is_machine() const { return subject_.kind == Kind::kMachine; }
+
+  void add_process(pid_t pid, Role role, const std::string& exec_id) {
+    if (wall_.processes_size() >= kMostProcesses) {
+      wall_.set_more_processes(wall_.more_processes() + 1);
+      return;
+    }
+    try {
+      Process process;
+      process.set_role(role);
+      process.set_exec_id(exec_id);
+      describe_process(pid, process);
+      *wall_.add_processes() = std::move(process);
+    } catch (const Error&) {  // it has ended
+    }
+  }
+
+  void add_processes() {
+    add_process(subject_.init, is_machine() ? ROLE_MACHINE : ROLE_INIT, "");
+    seen_.insert(subject_.init);
+    for (const auto& [pid, id] : subject_.execs) {
+      add_process(pid, ROLE_EXEC, id);
+      seen_.insert(pid);
+    }
+    attempt(wall_, "processes", [&] {
+      for (pid_t pid : subject_.cgroup.processes()) {
+        if (seen_.insert(pid).second) {
+          add_process(pid, ROLE_OTHER, "");
+        }
+      }
+    });
+  }
+
+  /// Whoever is in the container's own PID or mount namespace, but not under its limits.
+  void add_strangers() {
+    std::vector<std::pair<const char*, uint64_t>> own;
+    for (const auto& [kind, file] : {std::pair{"pid", "pid"}, {"mount", "mnt"}}) {
+      uint64_t inode = namespace_inode(subject_.init, file);
+      if (inode != 0 && inode != namespace_inode(1, file)) {
+        own.emplace_back(file, inode);
+      }
+    }
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+      std::string name = entry.path().filename();
+      pid_t pid = 0;
+      auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+      if (error != std::errc() || end != name.data() + name.size() || seen_.contains(pid)) {
+        continue;
+      }
+      bool inside = std::any_of(own.begin(), own.end(),
+                                [&](const auto& each) { return namespace_inode(pid, each.first) == each.second; });
+      if (inside && seen_.insert(pid).second) {
+        add_process(pid, ROLE_STRANGER, "");
+      }
+    }
+  }
+
+  void add_filters() {
+    int stopped = 0;
+    std::set<std::string> told;
+    for (Process& process : *wall_.mutable_processes()) {
+      if (process.seccomp_mode() != 2) {
+        continue;
+      }
+      std::string why;
+      try {
+        if (subject_.cgroup.frozen()) {
+          throw Error(ErrorCode::kConflict, "the container is paused: filters are read from a process that can be stopped");
+        }
+        if (++stopped > kMostStopped) {
+          throw Error(ErrorCode::kResourceExhausted, fmt::format("only the first {} processes are stopped for it", kMostStopped));
+        }
+        process.set_filter_chain(chain_of(linux::read_installed_filters(process.pid(), kPatience)));
+      } catch (const std::exception& error) {
+        if (told.insert(error.what()).second) {
+          add_gap(wall_, "seccomp filters", error.what());
+        }
+      }
+    }
+  }
+
+  /// One more than the index of these filters among those that were found before.
+  uint32_t chain_of(const linux::FilterChain& filters) {
+    FilterChain chain;
+    for (const auto& program : filters) {
+      chain.add_programs(program.data(), program.size() * sizeof(sock_filter));
+    }
+    auto same = std::find_if(wall_.chains().begin(), wall_.chains().end(), [&](const FilterChain& other) {
+      return std::equal(other.programs().begin(), other.programs().end(), chain.programs().begin(), chain.programs().end());
+    });
+    auto index = static_cast<uint32_t>(same - wall_.chains().begin());
+    if (same == wall_.chains().end()) {
+      *wall_.add_chains() = std::move(chain);
+    }
+    return index + 1;
+  }
+
+  /// Where the init really is, not where it was put.
+  std::vector<LimitFolder> folders() const {
+    const linux::CgroupLayout& layout = linux::cgroup_layout();
+    std::vector<LimitFolder> found;
+    for (const CgroupPlace& place : parse_cgroup_file(read_file(fmt::format("/proc/{}/cgroup", subject_.init), 64UL << 10))) {
+      std::filesystem::path top = layout.unified;
+      if (!place.controllers.empty()) {
+        const linux::CgroupHierarchy* hierarchy = layout.find(place.controllers.front());
+        top = hierarchy == nullptr ? std::filesystem::path() : hierarchy->mount_point;
+      }
+      if (!top.empty()) {
+        found.push_back({.folder = (top / std::filesystem::path(place.path).relative_path()).lexically_normal(), .top = top});
+      }
+    }
+    return found;
+  }
+
+  void add_limits() {
+    read_limits(folders(), wall_);
+    for (Limit& limit : *wall_.mutable_limits()) {
+      limit.set_text(limit.text().substr(0, 256));
+    }
+  }
+
+  void add_paths() {
+    auto host = parse_mountinfo(read_file("/proc/1/mountinfo", 16UL << 20), SIZE_MAX);
+    auto own = parse_mountinfo(read_file(fmt::format("/proc/{}/mountinfo", subject_.init), 16UL << 20), SIZE_MAX);
+    for (size_t i = 0; i < own.size() && i < kMostMounts; ++i) {
+      *wall_.add_paths() = describe_mount(own[i], host);
+    }
+    if (own.size() > kMostMounts) {
+      add_gap(wall_, "paths", fmt::format("it has {} mounts, of which {} are told", own.size(), kMostMounts));
+    }
+  }
+
+  void add_devices() {
+    std::vector<DeviceRule> rules;
+    const std::vector<DeviceRule>* known = nullptr;
+    for (const LimitFolder& place : folders()) {
+      std::filesystem::path list = place.folder / "devices.list";
+      if (::access(list.c_str(), R_OK) == 0) {
+        std::string text = read_file(list, 64UL << 10);
+        rules = parse_device_rules(text);
+        known = &rules;
+        for (const DeviceRule& rule : rules) {
+          wall_.add_device_rules(fmt::format("{} {}:{} {}", rule.kind, rule.major, rule.minor, rule.access));
+        }
+      }
+    }
+    if (known == nullptr) {
+      add_gap(wall_, "device rules", "cgroup v2 has them in a BPF program, which can't be read as rules");
+    }
+    UniqueFd dev = open_in_root_of(subject_.init, "dev", O_RDONLY | O_DIRECTORY);
+    if (!dev && is_machine()) {
+      return;
+    }
+    if (!dev) {
+      throw Error(ErrorCode::kNotFound, "it has no folder /dev");
+    }
+    add_device_nodes(dev.get(), known, wall_);
+  }
+
+  const Subject& subject_;
+  Wall& wall_;
+  std::set<pid_t> seen_;
+};
+
+}  // namespace
+
+void measure(const Subject& subject, Wall& wall) { Measurement(subject, wall).run(); }
+
+void add_system_process(pid_t pid, int role, Wall& wall) {
+  attempt(wall, "system processes", [&] {
+    Process process;
+    process.set_role(static_cast<Role>(role));
+    describe_process(pid, process);
+    *wall.add_system() = std::move(process);
+  });
+}
+
+void add_open_files(pid_t pid, Wall& wall) {
+  std::map<std::string, uint32_t> kinds;
+  attempt(wall, "open files", [&] {
+    for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
+      std::error_code error;
+      std::string target = std::filesystem::read_symlink(entry.path(), error);
+      if (!error) {
+        // "socket:[1]", "pipe:[2]", "anon_inode:[eventfd]", "anon_inode:kvm-vm", "/memfd:x (deleted)", a path
+        std::string kind = target.starts_with("anon_inode:") ? target.substr(11) : target.substr(0, target.find(':'));
+        kind = target.starts_with("/memfd:")     ? "memory file"
+               : target.starts_with("/dev/")     ? target
+               : target.find("(deleted)") != std::string::npos ? "deleted file"
+               : target.starts_with("/")         ? "file"
+                                                 : kind;
+        std::erase_if(kind, [](char c) { return c == '[' || c == ']'; });
+        ++kinds[kind];
+      }
+    }
+  });
+  for (const auto& [kind, count] : kinds) {
+    OpenFiles& files = *wall.add_open_files();
+    files.set_kind(kind);
+    files.set_count(count);
+  }
+}
+
+}  // namespace bulkhead::facts

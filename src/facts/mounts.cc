@@ -1,0 +1,111 @@
+#include "facts/mounts.h"
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+
+#include "facts/facts.pb.h"
+
+namespace bulkhead::facts {
+namespace {
+
+constexpr size_t kLongest = 512;  // bytes of a path that are told
+
+// Space, tab, newline and backslash are written as \ooo.
+std::string unescape(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    bool escape = text[i] == '\\' && text.size() - i > 3;
+    if (escape) {
+      out.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+      i += 3;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
+bool has_option(const std::string& options, std::string_view wanted) {
+  std::istringstream words(options);
+  for (std::string word; std::getline(words, word, ',');) {
+    if (word == wanted) {
+      return true;
+    }
+  }
+  return false;
+}
+
+PathKind kind_of(const MountEntry& entry, bool on_host) {
+  static constexpr std::array<std::string_view, 9> kKernel{"proc",   "sysfs",      "cgroup",  "cgroup2", "mqueue",
+                                                           "devpts", "securityfs", "debugfs", "bpf"};
+  bool kernels = std::find(kKernel.begin(), kKernel.end(), entry.type) != kKernel.end();
+  // A cgroup hierarchy and sysfs are one for the whole kernel; a part of proc that the host has mounted is the host's proc.
+  if (on_host && (!kernels || entry.type == "proc")) {
+    return PATH_HOST;
+  }
+  if (kernels) {
+    return PATH_KERNEL;
+  }
+  return entry.type == "tmpfs" || entry.type == "devtmpfs" ? PATH_MEMORY : PATH_ROOT;
+}
+
+}  // namespace
+
+std::vector<MountEntry> parse_mountinfo(std::string_view text, size_t limit) {
+  std::vector<MountEntry> entries;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; entries.size() < limit && std::getline(lines, line);) {
+    size_t separator = line.find(" - ");
+    if (separator == std::string::npos) {
+      continue;
+    }
+    std::istringstream before(line.substr(0, separator));
+    std::istringstream after(line.substr(separator + 3));
+    std::string id;
+    std::string parent;
+    MountEntry entry;
+    before >> id >> parent >> entry.device >> entry.root >> entry.point >> entry.options;
+    after >> entry.type >> entry.source;
+    if (before.fail()) {
+      continue;
+    }
+    entry.root = unescape(entry.root);
+    entry.point = unescape(entry.point);
+    entry.source = unescape(entry.source);
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::string host_path(const MountEntry& entry, const std::vector<MountEntry>& host) {
+  const MountEntry* best = nullptr;
+  for (const MountEntry& each : host) {
+    bool holds = each.device == entry.device &&
+                 (each.root == "/" || entry.root == each.root ||
+                  (entry.root.starts_with(each.root) && entry.root[each.root.size()] == '/'));
+    // The mount that shows the least beside it; of equal ones the first, which is the oldest.
+    if (holds && (best == nullptr || each.root.size() > best->root.size())) {
+      best = &each;
+    }
+  }
+  if (best == nullptr) {
+    return "";
+  }
+  std::string below = best->root == "/" ? entry.root : entry.root.substr(best->root.size());
+  std::string path = best->point == "/" ? below : best->point + (below == "/" ? "" : below);
+  return path.empty() ? "/" : path;
+}
+
+VisiblePath describe_mount(const MountEntry& entry, const std::vector<MountEntry>& host) {
+  std::string on_host = host_path(entry, host);
+  VisiblePath path;
+  path.set_kind(kind_of(entry, !on_host.empty()));
+  path.set_inside(entry.point.substr(0, kLongest));
+  path.set_type(entry.type.substr(0, kLongest));
+  path.set_source((path.kind() == PATH_HOST ? on_host : entry.source).substr(0, kLongest));
+  path.set_read_only(has_option(entry.options, "ro"));
+  return path;
+}
+
+}  // namespace bulkhead::facts

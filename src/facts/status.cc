@@ -1,0 +1,79 @@
+#include "facts/status.h"
+
+#include <charconv>
+#include <sstream>
+#include <string>
+
+#include "facts/facts.pb.h"
+
+namespace bulkhead::facts {
+namespace {
+
+/// The `index`th word after "NAME:", or "".
+std::string_view word_of(std::string_view text, std::string_view name, int index) {
+  for (size_t line = 0; line < text.size(); line = text.find('\n', line) + 1) {
+    std::string_view rest = text.substr(line, text.find('\n', line) - line);
+    if (rest.starts_with(name) && rest.size() > name.size() && rest[name.size()] == ':') {
+      rest.remove_prefix(name.size() + 1);
+      for (;; --index) {
+        size_t begin = rest.find_first_not_of(" \t");
+        if (begin == std::string_view::npos) {
+          return "";
+        }
+        rest.remove_prefix(begin);
+        size_t end = std::min(rest.find_first_of(" \t"), rest.size());
+        if (index == 0) {
+          return rest.substr(0, end);
+        }
+        rest.remove_prefix(end);
+      }
+    }
+    if (text.find('\n', line) == std::string_view::npos) {
+      break;
+    }
+  }
+  return "";
+}
+
+uint64_t number_of(std::string_view word, int base = 10) {
+  uint64_t number = 0;
+  std::from_chars(word.data(), word.data() + word.size(), number, base);
+  return number;
+}
+
+}  // namespace
+
+void read_status(std::string_view text, Process& process) {
+  constexpr int kEffective = 1;  // real, effective, saved, file system
+  constexpr int kHexadecimal = 16;
+  process.set_parent(static_cast<int32_t>(number_of(word_of(text, "PPid", 0))));
+  process.set_user(static_cast<uint32_t>(number_of(word_of(text, "Uid", kEffective))));
+  process.set_group(static_cast<uint32_t>(number_of(word_of(text, "Gid", kEffective))));
+  process.set_effective(number_of(word_of(text, "CapEff", 0), kHexadecimal));
+  process.set_permitted(number_of(word_of(text, "CapPrm", 0), kHexadecimal));
+  process.set_inheritable(number_of(word_of(text, "CapInh", 0), kHexadecimal));
+  process.set_bounding(number_of(word_of(text, "CapBnd", 0), kHexadecimal));
+  process.set_ambient(number_of(word_of(text, "CapAmb", 0), kHexadecimal));
+  process.set_no_new_privileges(word_of(text, "NoNewPrivs", 0) == "1");
+  process.set_seccomp_mode(static_cast<uint32_t>(number_of(word_of(text, "Seccomp", 0))));
+  process.set_seccomp_filters(static_cast<uint32_t>(number_of(word_of(text, "Seccomp_filters", 0))));
+  process.set_memory(number_of(word_of(text, "VmRSS", 0)) * 1024);
+}
+
+uint64_t processor_time_of(std::string_view stat, uint64_t ticks) {
+  size_t end = stat.rfind(')');  // the name before it may hold any character
+  if (end == std::string_view::npos || ticks == 0) {
+    return 0;
+  }
+  std::istringstream fields{std::string(stat.substr(end + 1))};
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) {
+    fields >> skipped;
+  }
+  uint64_t user = 0;
+  uint64_t kernel = 0;
+  fields >> user >> kernel;
+  return fields.fail() ? 0 : (user + kernel) * 1000 / ticks;
+}
+
+}  // namespace bulkhead::facts
