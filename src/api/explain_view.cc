@@ -26,6 +26,7 @@ std::string role_name(facts::Role role) {
 std::string kind_name(facts::PathKind kind) {
   switch (kind) {
     case facts::PATH_HOST: return "host";
+    case facts::PATH_MASK: return "mask";
     case facts::PATH_MEMORY: return "memory";
     case facts::PATH_ROOT: return "root";
     default: return "kernel";
@@ -70,7 +71,7 @@ json seccomp_view(const facts::Process& process, const facts::Wall& wall) {
 json process_view(const facts::Process& process, const facts::Wall& wall) {
   json namespaces = json::object();
   for (const facts::Namespace& each : process.namespaces()) {
-    namespaces[each.kind()] = {{"Inode", each.inode()}, {"OfPid1", each.of_init()}};
+    namespaces[each.kind()] = {{"Inode", each.inode()}, {"Outer", each.outer()}};
   }
   return {{"Pid", process.pid()},
           {"Parent", process.parent()},

@@ -66,16 +66,19 @@ std::string names_of(const json& neighbours) {
 }
 
 std::string system_calls_text(const json& seccomp) {
-  std::vector<std::string> parts;
+  std::string text;
+  std::vector<std::string> others;
   for (const json& reach : field(seccomp, "SystemCalls")) {
-    std::string abi = text_at(reach, "Abi");
-    std::string count = fmt::format("{} of {}", number_at(reach, "Reachable"), number_at(reach, "Known"));
-    if (int64_t some = number_at(reach, "WithSomeArguments"); some > 0) {
-      count += fmt::format(" ({} of them with some arguments only)", some);
+    int64_t reachable = number_at(reach, "Reachable");
+    int64_t some = number_at(reach, "WithSomeArguments");
+    if (text.empty()) {
+      text = fmt::format("{} of {} reach the kernel", reachable, number_at(reach, "Known"));
+      text += some > 0 ? fmt::format(" ({} of them with some arguments only)", some) : "";
+    } else {
+      others.push_back(fmt::format("{} of {} of {}", reachable, number_at(reach, "Known"), text_at(reach, "Abi")));
     }
-    parts.push_back(parts.empty() ? count : fmt::format("by {} {}", abi, count));
   }
-  return joined(parts, "could not be evaluated");
+  return text.empty() ? "not evaluated" : others.empty() ? text : fmt::format("{}; {}", text, joined(others));
 }
 
 std::string seccomp_text(const json& seccomp) {
@@ -92,7 +95,8 @@ std::string seccomp_text(const json& seccomp) {
 std::string title_of(const json& process) {
   std::string role = text_at(process, "Role");
   std::string id = text_at(process, "ExecId").substr(0, 12);
-  return fmt::format("{} {}, {}{}", text_at(process, "Command"), number_at(process, "Pid"),
+  constexpr size_t kLongest = 60;
+  return fmt::format("{} {}, {}{}", cut(text_at(process, "Command"), kLongest), number_at(process, "Pid"),
                      role == "init"       ? "the container's first process"
                      : role == "other"    ? "in the container"
                      : role == "stranger" ? "in its namespaces, but NOT in its cgroup"
@@ -104,7 +108,7 @@ void add_namespaces(Lines& lines, const json& process, const json& shared, bool 
   std::vector<std::string> own;
   std::vector<std::string> outer;
   for (const auto& [kind, found] : field(process, "Namespaces").items()) {
-    (flag_at(found, "OfPid1") ? outer : own).push_back(kind);
+    (flag_at(found, "Outer") ? outer : own).push_back(kind);
   }
   lines.field("namespaces", "own: " + joined(own));
   if (!outer.empty()) {
@@ -136,7 +140,7 @@ void add_process(Lines& lines, const json& process, const json& shared, bool gue
   }
   lines.field("no new privileges", flag_at(process, "NoNewPrivileges") ? "on" : "off");
   lines.field("seccomp", seccomp_text(field(process, "Seccomp")));
-  lines.field("system calls", system_calls_text(field(process, "Seccomp")) + " reachable");
+  lines.field("system calls", system_calls_text(field(process, "Seccomp")));
 }
 
 void add_processes(Lines& lines, const json& wall, const json& shared, bool guest) {
@@ -182,7 +186,7 @@ void add_limits(Lines& lines, const json& wall) {
 
 void add_paths(Lines& lines, const json& wall, bool guest) {
   size_t shown = 0;
-  std::vector<std::string> others;
+  std::vector<std::string> masks;
   for (const json& path : field(wall, "Paths")) {
     std::string access = flag_at(path, "ReadOnly") ? "read-only" : "read-write";
     if (text_at(path, "Kind") == "host") {
@@ -190,6 +194,8 @@ void add_paths(Lines& lines, const json& wall, bool guest) {
         lines.field(guest ? "guest's files" : "host's files",
                     fmt::format("{} at {}, {}", text_at(path, "Source"), text_at(path, "Inside"), access));
       }
+    } else if (text_at(path, "Kind") == "mask") {
+      masks.push_back(text_at(path, "Inside"));
     } else if (text_at(path, "Inside") == "/") {
       lines.field("root", fmt::format("{}, {}", text_at(path, "Type"), access));
     }
@@ -198,6 +204,9 @@ void add_paths(Lines& lines, const json& wall, bool guest) {
     lines.field(guest ? "guest's files" : "host's files", "none");
   } else if (shown > kMostLines) {
     lines.field(guest ? "guest's files" : "host's files", fmt::format("and {} more (--json)", shown - kMostLines));
+  }
+  if (!masks.empty()) {
+    lines.field("hidden files", joined(masks));
   }
 }
 

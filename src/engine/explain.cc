@@ -66,7 +66,7 @@ void add_sharing(ExplainedContainer& mine, const std::vector<Container>& running
       continue;
     }
     for (const facts::Namespace& each : own.namespaces()) {
-      if (!each.of_init() && each.inode() == facts::namespace_of(theirs, each.kind())) {
+      if (!each.outer() && each.inode() == facts::namespace_of(theirs, each.kind())) {
         mine.namespaces_shared[each.kind()].push_back(neighbour_of(other));
       }
     }

@@ -63,6 +63,7 @@ const std::vector<Column>& known_columns() {
       {"ppid", "PPID", [](pid_t, const InnerProcess& process) { return std::to_string(process.parent); }},
       {"c", "C", [](pid_t, const InnerProcess& process) { return std::to_string(processor_share(process)); }},
       {"pcpu", "%CPU", [](pid_t, const InnerProcess& process) { return fmt::format("{}.0", processor_share(process)); }},
+      {"rss", "RSS", [](pid_t, const InnerProcess& process) { return std::to_string(process.memory / 1024); }},
       {"stime", "STIME", [](pid_t, const InnerProcess& process) { return start_time(process.started); }},
       {"start", "START", [](pid_t, const InnerProcess& process) { return start_time(process.started); }},
       {"tty", "TTY", [](pid_t, const InnerProcess& process) { return terminal(process); }},
@@ -79,7 +80,7 @@ const std::vector<Column>& known_columns() {
   throw Error(
       ErrorCode::kNotSupported,
       fmt::format("'{}' is not possible for a container with a kernel of its own, whose processes ps can't see: use -ef, "
-                  "aux, or -o with user, uid, pid, ppid, c, pcpu, stime, start, tty, time, comm, args, cmd",
+                  "aux, or -o with user, uid, pid, ppid, c, pcpu, rss, stime, start, tty, time, comm, args, cmd",
                   what));
 }
 
@@ -90,7 +91,7 @@ std::vector<std::string> wanted_columns(const std::string& options) {
     return {"user", "pid", "ppid", "c", "stime", "tty", "time", "cmd"};
   }
   if (joined == "aux" || joined == "-aux") {
-    return {"user", "pid", "pcpu", "tty", "start", "bsdtime", "args"};
+    return {"user", "pid", "pcpu", "rss", "tty", "start", "bsdtime", "args"};
   }
   size_t list = joined.starts_with("-eo") ? 3 : joined.starts_with("-o") ? 2 : joined.starts_with("-o=") ? 3 : 0;
   if (list == 0) {

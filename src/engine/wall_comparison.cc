@@ -119,7 +119,7 @@ class ContainerComparison {
         continue;
       }
       std::string what = fmt::format("{} namespace of {}", each.kind(), title(process));
-      if (each.of_init()) {
+      if (each.outer()) {
         add(what, "the container's own", "that of the kernel's PID 1, outside of the container");
       } else if (each.inode() != facts::namespace_of(init, each.kind())) {
         add(what, "the container's", "another one", false);
@@ -233,7 +233,7 @@ void compare_jail(const facts::Wall& wall, std::vector<Difference>& found) {
       add(process, "user", "an unprivileged one", "root");
     }
     bool own_users = std::none_of(process.namespaces().begin(), process.namespaces().end(),
-                                  [](const facts::Namespace& each) { return each.kind() == "user" && each.of_init(); });
+                                  [](const facts::Namespace& each) { return each.kind() == "user" && each.outer(); });
     uint64_t held = process.effective() | process.permitted();
     if (held != 0 && !own_users) {
       add(process, "capabilities", "none", joined(facts::capability_names(held)));
@@ -246,7 +246,7 @@ void compare_jail(const facts::Wall& wall, std::vector<Difference>& found) {
     }
     for (const facts::Namespace& each : process.namespaces()) {
       bool own = std::find(kOwnKinds.begin(), kOwnKinds.end(), each.kind()) != kOwnKinds.end();
-      if (own && each.of_init()) {
+      if (own && each.outer()) {
         add(process, (each.kind() + " namespace").c_str(), "its own", "the host's");
       }
     }

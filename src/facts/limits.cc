@@ -37,9 +37,9 @@ constexpr std::array kFiles = {
     LimitFile{"cpu.max", "cpu-quota", Reading::kQuotaAndPeriod},
     LimitFile{"cpu.shares", "cpu-shares", Reading::kNumber},
     LimitFile{"cpu.weight", "cpu-weight", Reading::kNumber},
-    LimitFile{"cpuset.cpus", "cpus", Reading::kText},
+    LimitFile{"cpuset.effective_cpus", "cpus", Reading::kText},
     LimitFile{"cpuset.cpus.effective", "cpus", Reading::kText},
-    LimitFile{"cpuset.mems", "mems", Reading::kText},
+    LimitFile{"cpuset.effective_mems", "mems", Reading::kText},
     LimitFile{"cpuset.mems.effective", "mems", Reading::kText},
 };
 
@@ -48,7 +48,9 @@ std::optional<std::string> read_line(const std::filesystem::path& path) {
     return std::nullopt;
   }
   std::string text = read_file(path, kLargestFile);
-  return text.substr(0, text.find('\n'));
+  text = text.substr(0, text.find('\n'));
+  // v2 leaves a cpuset empty that is not narrower than its parent's: the effective one tells.
+  return text.empty() ? std::nullopt : std::optional(text);
 }
 
 void add(Wall& wall, const char* name, int64_t number, const std::string& text, const std::filesystem::path& file) {

@@ -44,7 +44,7 @@ TEST_F(Limits, AreReadFromV1) {
   write(group() / "memory.limit_in_bytes", "67108864");
   write(group() / "memory.memsw.limit_in_bytes", "9223372036854771712");
   write(group() / "cpu.cfs_quota_us", "-1");
-  write(group() / "cpuset.cpus", "0-1");
+  write(group() / "cpuset.effective_cpus", "0-1");
   EXPECT_EQ(find("memory").number(), 64 << 20);
   EXPECT_EQ(find("memory+swap").number(), -1);
   EXPECT_EQ(find("cpu-quota").number(), -1);

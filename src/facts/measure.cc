@@ -99,7 +99,7 @@ class Measurement {
     std::vector<std::pair<const char*, uint64_t>> own;
     for (const auto& [kind, file] : {std::pair{"pid", "pid"}, {"mount", "mnt"}}) {
       uint64_t inode = namespace_inode(subject_.init, file);
-      if (inode != 0 && inode != namespace_inode(1, file)) {
+      if (inode != 0 && inode != namespace_inode(1, file) && inode != namespace_inode(::getpid(), file)) {
         own.emplace_back(file, inode);
       }
     }

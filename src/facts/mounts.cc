@@ -40,6 +40,12 @@ PathKind kind_of(const MountEntry& entry, bool on_host) {
   static constexpr std::array<std::string_view, 9> kKernel{"proc",   "sysfs",      "cgroup",  "cgroup2", "mqueue",
                                                            "devpts", "securityfs", "debugfs", "bpf"};
   bool kernels = std::find(kKernel.begin(), kKernel.end(), entry.type) != kKernel.end();
+  if (entry.point == "/" && entry.type == "overlay") {
+    return PATH_ROOT;
+  }
+  if (on_host && entry.type == "devtmpfs" && entry.root == "/null" && has_option(entry.options, "ro")) {
+    return PATH_MASK;
+  }
   // A cgroup hierarchy and sysfs are one for the whole kernel; a part of proc that the host has mounted is the host's proc.
   if (on_host && (!kernels || entry.type == "proc")) {
     return PATH_HOST;

@@ -45,6 +45,15 @@ TEST(Mounts, WhatIsTheContainersOwn) {
   EXPECT_EQ(describe("83 80 0:30 /bulkhead/1 /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory").kind(), PATH_KERNEL);
 }
 
+TEST(Mounts, AMaskIsNoFileOfTheHost) {
+  const char* host = "26 21 0:6 / /dev rw - devtmpfs devtmpfs rw\n";
+  const auto kind = [&](const char* line) {
+    return describe_mount(parse_mountinfo(line, 1).at(0), parse_mountinfo(host, 1)).kind();
+  };
+  EXPECT_EQ(kind("90 80 0:6 /null /proc/keys ro,nosuid - devtmpfs devtmpfs rw"), PATH_MASK);
+  EXPECT_EQ(kind("90 80 0:6 /sda /proc/keys ro,nosuid - devtmpfs devtmpfs rw"), PATH_HOST);
+}
+
 TEST(Mounts, TheHostsProcIsTheHosts) { EXPECT_EQ(describe("81 80 0:5 /sys /p rw - proc proc rw").kind(), PATH_HOST); }
 
 TEST(Mounts, NonsenseIsLeftOutAndMuchIsCut) {

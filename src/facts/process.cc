@@ -77,7 +77,8 @@ void describe_process(pid_t pid, Process& process) {
       Namespace& found = *process.add_namespaces();
       found.set_kind(kind.name);
       found.set_inode(inode);
-      found.set_of_init(inode == namespace_inode(kFirst, kind.file));
+      // PID 1 can't always be asked: it may hold capabilities that we don't (ptrace(2), "access mode checking").
+      found.set_outer(inode == namespace_inode(::getpid(), kind.file) || inode == namespace_inode(kFirst, kind.file));
     }
   }
 }

@@ -77,6 +77,7 @@ struct ProcessEntry {
   uid_t user = 0;
   TimePoint started{};
   uint64_t processor_time = 0;  // milliseconds
+  uint64_t memory = 0;          // resident, bytes
   std::string terminal;         // "pts/0", or "" for none
   std::string command;          // arguments joined by blanks
 };

@@ -352,6 +352,7 @@ std::vector<task::ProcessInfo> Container::processes() {
                                                  .user = entry.user,
                                                  .started = entry.started,
                                                  .processor_time = entry.processor_time,
+                                                 .memory = entry.memory,
                                                  .terminal = std::move(entry.terminal),
                                                  .command = std::move(entry.command)}});
   }

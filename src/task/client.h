@@ -69,6 +69,7 @@ struct InnerProcess {
   uid_t user = 0;
   TimePoint started{};
   uint64_t processor_time = 0;  // milliseconds
+  uint64_t memory = 0;          // resident, bytes
   std::string terminal;         // "pts/0", or "" for none
   std::string command;
 };

@@ -11,6 +11,7 @@ std::string to_json(const InnerProcess& process) {
                          {"uid", process.user},
                          {"started", process.started.time_since_epoch().count()},
                          {"processor_time", process.processor_time},
+                         {"memory", process.memory},
                          {"terminal", process.terminal},
                          {"command", process.command}};
   // SECURITY: the names come from a guest and need not be UTF-8.
@@ -25,6 +26,7 @@ InnerProcess parse_inner_process(const std::string& text) {
     process.user = json.at("uid").get<uid_t>();
     process.started = TimePoint(TimePoint::duration(json.at("started").get<int64_t>()));
     process.processor_time = json.at("processor_time").get<uint64_t>();
+    process.memory = json.at("memory").get<uint64_t>();
     process.terminal = json.at("terminal").get<std::string>();
     process.command = json.at("command").get<std::string>();
     return process;

@@ -322,7 +322,11 @@ void Agent::statistics(const std::string& /*payload*/, const Reply& reply) {
 
 void Agent::processes(const std::string& /*payload*/, const Reply& reply) {
   wire::ProcessesResponse response;
-  describe_process(::getpid(), response);  // what the wall itself runs here: this one, always and alone
+  // What the wall itself runs here: this one, always and alone. In brackets, as ps writes what has no program of the container's.
+  describe_process(::getpid(), response);
+  for (wire::Process& own : *response.mutable_processes()) {
+    own.set_command("[bulkhead-agent]");
+  }
   for (pid_t pid : live().processes()) {
     if (response.processes_size() < static_cast<int>(kMaxProcesses)) {
       describe_process(pid, response);

@@ -41,6 +41,15 @@ uid_t user_of(const std::string& status) {
   return effective;
 }
 
+uint64_t memory_of(const std::string& status) {
+  constexpr uint64_t kUnit = 1024;
+  size_t line = status.find("\nVmRSS:");
+  std::istringstream fields(line == std::string::npos ? "" : status.substr(line + 7));
+  uint64_t size = 0;
+  fields >> size;
+  return size * kUnit;
+}
+
 std::string command_of(pid_t pid, const std::string& name) {
   std::string command = read_file(fmt::format("/proc/{}/cmdline", pid), 1UL << 20).substr(0, kMaxCommand);
   while (!command.empty() && command.back() == '\0') {
@@ -80,7 +89,9 @@ void describe_process(pid_t pid, wire::ProcessesResponse& response) {
     wire::Process& process = *response.add_processes();
     process.set_pid(static_cast<uint32_t>(pid));
     process.set_parent(static_cast<uint32_t>(std::stoul(fields[kParent])));
-    process.set_user(user_of(read_file(folder + "/status", 64UL << 10)));
+    std::string status = read_file(folder + "/status", 64UL << 10);
+    process.set_user(user_of(status));
+    process.set_memory(memory_of(status));
     process.set_started(nanoseconds_of(CLOCK_REALTIME) - nanoseconds_of(CLOCK_BOOTTIME) + since_boot);
     process.set_processor_time((std::stoull(fields[kUserTime]) + std::stoull(fields[kSystemTime])) * 1000 /
                                static_cast<uint64_t>(ticks));

@@ -325,6 +325,7 @@ std::vector<ProcessEntry> VmSandbox::inner_processes() {
                      .user = each.user(),
                      .started = TimePoint(TimePoint::duration(each.started())),
                      .processor_time = each.processor_time(),
+                     .memory = each.memory(),
                      .terminal = each.terminal().substr(0, agent::kMaxCommand),
                      .command = each.command().substr(0, agent::kMaxCommand)});
   }
