@@ -1,16 +1,13 @@
-// An explanation (GET /bulkhead/explain) as a picture: host, kernels, walls and containers, as SVG. Pure.
+// An explanation (GET /bulkhead/explain) as a picture, bottom up: hardware, the host's kernel, on it the containers that share
+// it and the jails of machines, in each of these a kernel and the container on it. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <string_view>
 
 namespace bulkhead::cli {
 
+/// An SVG document.
 std::string explanation_picture(const nlohmann::json& explanation);
-
-/// SECURITY: text for XML 1.0: what has a meaning there is escaped, what may not stand there (control characters, broken
-/// UTF-8) becomes '?'.
-std::string xml_text(std::string_view text);
 
 }  // namespace bulkhead::cli

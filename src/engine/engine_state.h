@@ -137,6 +137,7 @@ struct Engine::State {
   std::filesystem::path bundle(const std::string& id) const { return options.run_root / "bundles" / id.substr(0, 32); }
   std::filesystem::path container_folder(const std::string& id) const { return options.root / "containers" / id; }
   std::string cgroups_path(const Container& container) const;
+  oci::Spec asked_spec(const Container& record) const;
   task::StartShimRequest shim_request(const std::string& id) const;
   void save(const LivePointer& live);
   void publish(const Container& container, const std::string& action, std::map<std::string, std::string> more = {});

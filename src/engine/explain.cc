@@ -32,50 +32,51 @@ std::shared_ptr<task::Client> client_of(LiveContainer& live) {
   return live.client;
 }
 
-void compare(const Container& record, const std::string& cgroups_path, const std::filesystem::path& init_binary,
-             const facts::Kernel& host, facts::Wall& wall, std::vector<Difference>& differences) {
-  try {
-    oci::Spec asked = build_spec({.container = record,
-                                  .network_namespace = record.endpoint ? record.endpoint->namespace_path : "",
-                                  .cgroups_path = cgroups_path,
-                                  .init_binary = init_binary,
-                                  .read_file = {}});
-    differences = compare_wall({.asked = asked, .own_kernel = record.own_kernel, .wall = wall, .host = host});
-  } catch (const Error& error) {
-    facts::Gap& gap = *wall.add_gaps();
-    gap.set_what("what was asked for");
-    gap.set_why(error.message());
+/// Where the first processes of the running containers that share the host's kernel are.
+struct Occupancy {
+  Container container;
+  facts::Process init;
+};
+
+std::vector<Occupancy> occupancy_of(const std::vector<Container>& running) {
+  std::vector<Occupancy> found;
+  for (const Container& container : running) {
+    if (container.own_kernel) {
+      continue;
+    }
+    Occupancy& occupancy = found.emplace_back(Occupancy{.container = container, .init = {}});
+    try {
+      facts::describe_process(container.pid, occupancy.init);
+    } catch (const Error&) {  // it has ended
+      found.pop_back();
+    }
   }
+  return found;
 }
 
-/// Who is in which namespace, of the containers whose processes this kernel has.
-void add_sharing(ExplainedContainer& mine, const std::vector<Container>& running) {
-  if (mine.record.own_kernel || !mine.wall || mine.wall->processes().empty()) {
-    return;
+/// Notes whom it shares the kernel and namespaces with. Returns all namespaces of others.
+std::map<uint64_t, std::string> add_neighbours(ExplainedContainer& mine, const facts::Wall& wall,
+                                               const std::vector<Occupancy>& occupancy) {
+  std::map<uint64_t, std::string> others;
+  if (mine.record.own_kernel || wall.processes().empty()) {
+    return others;
   }
-  const facts::Process& own = mine.wall->processes(0);
-  for (const Container& other : running) {
-    if (other.id == mine.record.id || other.own_kernel) {
+  for (const Occupancy& other : occupancy) {
+    if (other.container.id == mine.record.id) {
       continue;
     }
-    mine.on_same_kernel.push_back(neighbour_of(other));
-    facts::Process theirs;
-    try {
-      facts::describe_process(other.pid, theirs);
-    } catch (const Error&) {  // it has ended
-      continue;
-    }
-    for (const facts::Namespace& each : own.namespaces()) {
-      if (!each.outer() && each.inode() == facts::namespace_of(theirs, each.kind())) {
-        mine.namespaces_shared[each.kind()].push_back(neighbour_of(other));
+    mine.on_same_kernel.push_back(neighbour_of(other.container));
+    for (const facts::Namespace& each : other.init.namespaces()) {
+      if (each.outer()) {
+        continue;
+      }
+      others.emplace(each.inode(), other.container.name);
+      if (each.inode() == facts::namespace_of(wall.processes(0), each.kind())) {
+        mine.namespaces_shared[each.kind()].push_back(neighbour_of(other.container));
       }
     }
   }
-  for (const auto& [kind, others] : mine.namespaces_shared) {
-    mine.differences.push_back({.what = fmt::format("{} namespace", kind),
-                                .asked = "the container's own",
-                                .in_force = fmt::format("shared with {}", others.front().name)});
-  }
+  return others;
 }
 
 template <typename Work>
@@ -96,6 +97,15 @@ void for_all(size_t count, Work work) {
 
 }  // namespace
 
+/// What the record, as it is now, would start the container from.
+oci::Spec Engine::State::asked_spec(const Container& record) const {
+  return build_spec({.container = record,
+                     .network_namespace = record.endpoint ? record.endpoint->namespace_path : "",
+                     .cgroups_path = cgroups_path(record),
+                     .init_binary = options.init_binary,
+                     .read_file = {}});
+}
+
 Explanation Engine::explain(const std::vector<std::string>& references) {
   auto host = std::make_shared<facts::Kernel>();
   facts::fill_own_kernel(*host);
@@ -115,21 +125,28 @@ Explanation Engine::explain(const std::vector<std::string>& references) {
     client_of(*wanted.back());
   }
   Explanation explanation{.host = host, .containers = std::vector<ExplainedContainer>(wanted.size())};
+  std::vector<Occupancy> occupancy = occupancy_of(running);
   for_all(wanted.size(), [&](size_t index) {
     ExplainedContainer& mine = explanation.containers[index];
     mine.record = wanted[index]->copy();
     try {
       auto wall = std::make_shared<facts::Wall>();
       client_of(*wanted[index])->measure(mine.record.id, *wall);
-      compare(mine.record, state_->cgroups_path(mine.record), state_->options.init_binary, *host, *wall, mine.differences);
+      auto others = add_neighbours(mine, *wall, occupancy);
+      try {
+        oci::Spec asked = state_->asked_spec(mine.record);
+        mine.differences = compare_wall(
+            {.asked = asked, .own_kernel = mine.record.own_kernel, .wall = *wall, .host = *host, .others = others});
+      } catch (const Error& error) {
+        facts::Gap& gap = *wall->add_gaps();
+        gap.set_what("what was asked for");
+        gap.set_why(error.message());
+      }
       mine.wall = std::move(wall);
     } catch (const std::exception& error) {
       mine.failure = error.what();
     }
   });
-  for (ExplainedContainer& mine : explanation.containers) {
-    add_sharing(mine, running);
-  }
   return explanation;
 }
 

@@ -31,8 +31,9 @@ std::string limit_text(int64_t number) { return number < 0 ? "unlimited" : std::
 /// One container's processes on the kernel that they run on.
 class ContainerComparison {
  public:
-  ContainerComparison(const oci::Spec& asked, const facts::Wall& wall, std::vector<Difference>& found)
-      : asked_(asked), wall_(wall), found_(found) {
+  ContainerComparison(const oci::Spec& asked, const facts::Wall& wall, const std::map<uint64_t, std::string>& others,
+                      std::vector<Difference>& found)
+      : asked_(asked), wall_(wall), others_(others), found_(found) {
     if (asked.process.capabilities) {
       capabilities_ = facts::capability_bits(asked.process.capabilities->bounding);
     }
@@ -120,7 +121,9 @@ class ContainerComparison {
       }
       std::string what = fmt::format("{} namespace of {}", each.kind(), title(process));
       if (each.outer()) {
-        add(what, "the container's own", "that of the kernel's PID 1, outside of the container");
+        add(what, "the container's own", "that of its kernel's own system, outside of the container");
+      } else if (auto other = others_.find(each.inode()); other != others_.end()) {
+        add(what, "the container's own", fmt::format("shared with container {}", other->second));
       } else if (each.inode() != facts::namespace_of(init, each.kind())) {
         add(what, "the container's", "another one", false);
       }
@@ -216,6 +219,7 @@ class ContainerComparison {
 
   const oci::Spec& asked_;
   const facts::Wall& wall_;
+  const std::map<uint64_t, std::string>& others_;
   std::vector<Difference>& found_;
   uint64_t capabilities_ = 0;
   std::optional<facts::Reach> reach_;
@@ -282,7 +286,7 @@ std::vector<Difference> compare_wall(const WallQuestion& question) {
   const facts::Wall& container = question.own_kernel ? question.wall.inside() : question.wall;
   compare_kernel(question, container, found);
   if (container.processes_size() > 0) {
-    ContainerComparison(question.asked, container, found).run();
+    ContainerComparison(question.asked, container, question.others, found).run();
   }
   if (question.own_kernel) {
     compare_jail(question.wall, found);

@@ -1,6 +1,9 @@
 // What was asked for a container against what was measured. Pure.
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "engine/explanation.h"
@@ -19,6 +22,8 @@ struct WallQuestion {
   bool own_kernel = false;
   const facts::Wall& wall;
   const facts::Kernel& host;
+  /// Namespaces of other containers on the same kernel, by inode: whose.
+  const std::map<uint64_t, std::string>& others;
 };
 std::vector<Difference> compare_wall(const WallQuestion& question);
 

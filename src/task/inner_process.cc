@@ -26,7 +26,7 @@ InnerProcess parse_inner_process(const std::string& text) {
     process.user = json.at("uid").get<uid_t>();
     process.started = TimePoint(TimePoint::duration(json.at("started").get<int64_t>()));
     process.processor_time = json.at("processor_time").get<uint64_t>();
-    process.memory = json.at("memory").get<uint64_t>();
+    process.memory = json.value("memory", uint64_t{0});  // not told by older shims
     process.terminal = json.at("terminal").get<std::string>();
     process.command = json.at("command").get<std::string>();
     return process;
