@@ -182,17 +182,28 @@ def test_a_paused_one_can_be_removed(docker, container):
     docker.ok("rm", "-f", container)
 
 
-def test_top(docker):
+# What the wall itself runs is there too, always the same: in hyperv mode the agent, in process mode nothing.
+SYSTEM = {"process": [], "hyperv": ["[bulkhead-agent]"]}
+
+
+def test_top(docker, isolation):
     name = docker.ok("run", "-d", IMAGE, "sh", "-c", "sleep 1001 & exec sleep 1002")
-    lines = wait_until(lambda: (lines := docker.ok("top", name).splitlines()) and len(lines) == 3 and lines)
+    lines = wait_until(lambda: (lines := docker.ok("top", name).splitlines()) and len(lines) == 3 + len(SYSTEM[isolation]) and lines)
     assert lines[0].split()[:2] == ["UID", "PID"] and lines[0].split()[-1] == "CMD"
     commands = lambda: {line.split(None, 7)[-1] for line in docker.ok("top", name).splitlines()[1:]}
-    wait_until(lambda: commands() == {"sleep 1001", "sleep 1002"})
+    wait_until(lambda: commands() == {"sleep 1001", "sleep 1002", *SYSTEM[isolation]})
+
+
+def test_top_shows_what_the_walls_own_processes_cost(docker, container, isolation):
+    rows = [line.split() for line in docker.ok("top", container, "-o", "pid,rss,time,comm").splitlines()]
+    own = [row for row in rows if row[3] in SYSTEM["hyperv"]]
+    assert [row[3] for row in own] == SYSTEM[isolation]
+    assert all(int(row[1]) > 100 and row[0] == "1" for row in own)
 
 
 def test_top_with_ps_options(docker, container, isolation):
     lines = docker.ok("top", container, "-o", "pid,comm").splitlines()
-    assert lines[0].split() == ["PID", "COMMAND"] and lines[1].split()[1] == "sleep"
+    assert lines[0].split() == ["PID", "COMMAND"] and [line.split()[1] for line in lines[1:]] == SYSTEM[isolation] + ["sleep"]
     assert isolation != "process" or lines[1].split()[0] == docker.format(container, "{{.State.Pid}}")
 
 
