@@ -310,9 +310,8 @@ class Picture {
     if (weaker.empty()) {
       svg_.text(x, y, width, "as asked for", {.size = 11, .fill = kGood, .weight = Weight::kBold});
     } else {
-      std::string more = weaker.size() > 1 ? fmt::format("{} x ", weaker.size()) : "";
-      svg_.text(x, y, width, fmt::format("WEAKER THAN ASKED: {}{}", more, weaker.front()),
-                {.size = 11, .fill = kBad, .weight = Weight::kBold});
+      std::string what = weaker.size() == 1 ? weaker.front() : fmt::format("in {} ways", weaker.size());
+      svg_.text(x, y, width, "WEAKER THAN ASKED: " + what, {.size = 11, .fill = kBad, .weight = Weight::kBold});
     }
   }
 

@@ -1,6 +1,7 @@
 // `bulkhead explain`: asks each container's shim what is in force, and holds it against the record.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -120,6 +121,9 @@ Explanation Engine::explain(const std::vector<std::string>& references) {
       }
     }
   }
+  std::sort(wanted.begin(), wanted.end(), [](const LivePointer& one, const LivePointer& other) {
+    return one->copy().name < other->copy().name;
+  });
   for (const std::string& reference : references) {
     wanted.push_back(state_->find(reference));
     client_of(*wanted.back());

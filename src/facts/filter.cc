@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <map>
 #include <optional>
 
 #include "support/error.h"
@@ -16,7 +17,6 @@ using Value = std::optional<uint32_t>;  // nothing: depends on the arguments
 
 /// What is known before an instruction, over all ways to it.
 struct State {
-  bool reached = false;
   Value a = 0, x = 0;
   std::array<Value, BPF_MEMWORDS> memory{};  // a cell that was not written is unknown
 };
@@ -28,11 +28,6 @@ void merge(Value& into, const Value& other) {
 }
 
 void merge(State& into, const State& other) {
-  if (!into.reached) {
-    into = other;
-    into.reached = true;
-    return;
-  }
   merge(into.a, other.a);
   merge(into.x, other.x);
   for (size_t i = 0; i < into.memory.size(); ++i) {
@@ -90,15 +85,14 @@ void add_answer(const Value& answer, Verdict& verdict) {
 class Evaluation {
  public:
   Evaluation(const FilterProgram& program, uint32_t architecture, uint32_t call)
-      : program_(program), architecture_(architecture), call_(call), states_(program.size()) {}
+      : program_(program), architecture_(architecture), call_(call) {}
 
   Verdict run() {
-    states_[0].reached = true;
-    // Jumps only go forward: each instruction's state is complete once all before it were done.
-    for (size_t i = 0; i < program_.size(); ++i) {
-      if (states_[i].reached) {
-        step(i);
-      }
+    // Jumps only go forward: the first that waits is reached by no way that is still to be gone.
+    waiting_.emplace(0, State{});
+    while (!waiting_.empty()) {
+      auto first = waiting_.extract(waiting_.begin());
+      step(first.key(), first.mapped());
     }
     return verdict_;
   }
@@ -112,9 +106,15 @@ class Evaluation {
     }
   }
 
-  void step(size_t index) {
+  void go_to(size_t index, const State& state) {
+    auto [entry, is_first] = waiting_.try_emplace(index, state);
+    if (!is_first) {
+      merge(entry->second, state);
+    }
+  }
+
+  void step(size_t index, State& next) {
     const sock_filter& instruction = program_[index];
-    State next = states_[index];
     switch (BPF_CLASS(instruction.code)) {
       case BPF_LD: next.a = loaded(instruction, next); break;
       case BPF_LDX: next.x = loaded(instruction, next); break;
@@ -125,7 +125,7 @@ class Evaluation {
       case BPF_RET: add_answer(BPF_RVAL(instruction.code) == BPF_A ? next.a : Value(instruction.k), verdict_); return;
       default: BPF_MISCOP(instruction.code) == BPF_TAX ? void(next.x = next.a) : void(next.a = next.x);
     }
-    merge(states_[index + 1], next);
+    go_to(index + 1, next);
   }
 
   Value loaded(const sock_filter& instruction, const State& state) const {
@@ -144,21 +144,21 @@ class Evaluation {
   void jump(size_t index, const State& state) {
     const sock_filter& instruction = program_[index];
     if (BPF_OP(instruction.code) == BPF_JA) {
-      merge(states_[index + 1 + instruction.k], state);
+      go_to(index + 1 + instruction.k, state);
       return;
     }
     std::optional<bool> holds = compare(BPF_OP(instruction.code), state.a, operand(instruction, state));
     if (holds.value_or(true)) {
-      merge(states_[index + 1 + instruction.jt], state);
+      go_to(index + 1 + instruction.jt, state);
     }
     if (!holds.value_or(false)) {
-      merge(states_[index + 1 + instruction.jf], state);
+      go_to(index + 1 + instruction.jf, state);
     }
   }
 
   const FilterProgram& program_;
   uint32_t architecture_, call_;
-  std::vector<State> states_;
+  std::map<size_t, State> waiting_;  // what is known before an instruction that was not looked at yet
   Verdict verdict_;
 };
 
