@@ -52,7 +52,9 @@ json reach_view(const facts::FilterChain& chain) {
 }
 
 json seccomp_view(const facts::Process& process, const facts::Wall& wall) {
-  json view = {{"Mode", process.seccomp_mode() == 0 ? "none" : process.seccomp_mode() == 1 ? "strict" : "filter"},
+  json view = {{"Mode", process.seccomp_mode() == 0   ? "none"
+                        : process.seccomp_mode() == 1 ? "strict"
+                                                      : "filter"},
                {"Filters", process.seccomp_filters()},
                {"Instructions", nullptr},
                {"SystemCalls", nullptr}};
@@ -217,9 +219,9 @@ json container_view(const engine::ExplainedContainer& explained, const facts::Ke
 
 json explanation_view(const engine::Explanation& explanation) {
   json host = kernel_view(*explanation.host);
-  return {{"Host", {{"Kernel", host}}},
-          {"Containers", list_view(explanation.containers,
-                                   [&](const auto& each) { return container_view(each, *explanation.host); })}};
+  return {{"Host", {{"Kernel", host}}}, {"Containers", list_view(explanation.containers, [&](const auto& each) {
+                                           return container_view(each, *explanation.host);
+                                         })}};
 }
 
 }  // namespace bulkhead::api

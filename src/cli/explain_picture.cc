@@ -65,7 +65,7 @@ std::string limit_text(const json& wall, std::string_view name) {
   for (const json& limit : field(wall, "Limits")) {
     if (text_at(limit, "Name") == name) {
       int64_t number = number_at(limit, "Number");
-      return number < 0 ? fmt::format("{}: no limit", name)
+      return number < 0         ? fmt::format("{}: no limit", name)
              : name == "memory" ? fmt::format("memory: {}", bytes_text(static_cast<uint64_t>(number)))
                                 : fmt::format("{}: {}", name, number);
     }
@@ -75,7 +75,8 @@ std::string limit_text(const json& wall, std::string_view name) {
 
 size_t count_paths(const json& wall, std::string_view kind) {
   const json& paths = field(wall, "Paths");
-  return static_cast<size_t>(std::count_if(paths.begin(), paths.end(), [&](const json& path) { return text_at(path, "Kind") == kind; }));
+  return static_cast<size_t>(
+      std::count_if(paths.begin(), paths.end(), [&](const json& path) { return text_at(path, "Kind") == kind; }));
 }
 
 std::string outer_namespaces(const json& process) {
@@ -101,7 +102,8 @@ std::vector<std::string> weaker_ones(const json& container) {
 std::string tooltip_of(const json& container) {
   std::string text = name_of(container);
   for (const json& each : field(container, "Differences")) {
-    text += fmt::format(" | {}: asked for {}, in force {}", text_at(each, "What"), text_at(each, "Asked"), text_at(each, "InForce"));
+    text += fmt::format(" | {}: asked for {}, in force {}", text_at(each, "What"), text_at(each, "Asked"),
+                        text_at(each, "InForce"));
   }
   return text;
 }
@@ -140,7 +142,8 @@ class Picture {
 
   const char* colour_of(const std::string& tenant) const {
     auto found = std::find(tenants_.begin(), tenants_.end(), tenant);
-    return found == tenants_.end() ? "#9ca3af" : kTenantColours.at(static_cast<size_t>(found - tenants_.begin()) % kTenantColours.size());
+    return found == tenants_.end() ? "#9ca3af"
+                                   : kTenantColours.at(static_cast<size_t>(found - tenants_.begin()) % kTenantColours.size());
   }
 
   void add_neighbours(const json& container) {
@@ -226,19 +229,22 @@ class Picture {
   void draw_machine(const Box& jail, const json& container) {
     const json& machine = field(container, "Machine");
     const json& qemu = first_process(machine);
-    svg_.box(jail, {.fill = "#f3f4f6", .stroke = kGrey, .stroke_width = 2, .dashes = "6 4"}, "QEMU's jail, measured by the host");
+    svg_.box(jail, {.fill = "#f3f4f6", .stroke = kGrey, .stroke_width = 2, .dashes = "6 4"},
+             "QEMU's jail, measured by the host");
     draw_card({.x = jail.x + kGap / 2, .y = jail.y + kGap / 2, .width = jail.width - kGap, .height = kCardHeight}, container);
     Box bar{.x = jail.x + kGap / 2, .y = jail.y + kGap / 2 + kCardHeight, .width = jail.width - kGap, .height = kBar};
     svg_.box(bar, {.fill = kGuestKernel, .radius = 3});
     int inner = bar.width - kGap;
     svg_.text(bar.x + kGap / 2, bar.y + 17, inner, fmt::format("own kernel {}", text_at(field(container, "Kernel"), "Release")),
               {.fill = "#ffffff", .weight = Weight::kBold});
-    svg_.text(bar.x + kGap / 2, bar.y + 33, inner, fmt::format("on {}; agent {}", text_at(machine, "Accelerator"), cost_of(container, "agent")),
+    svg_.text(bar.x + kGap / 2, bar.y + 33, inner,
+              fmt::format("on {}; agent {}", text_at(machine, "Accelerator"), cost_of(container, "agent")),
               {.size = 11, .fill = "#ede9fe"});
     int text_y = bar.y + kBar + 16;
     size_t held = texts_at(field(qemu, "Capabilities"), "Effective").size();
     bool own_users = !flag_at(field(field(qemu, "Namespaces"), "user"), "Outer");
-    svg_.text(bar.x, text_y, bar.width, fmt::format("QEMU's jail: user {}", number_at(qemu, "User")), {.weight = Weight::kBold});
+    svg_.text(bar.x, text_y, bar.width, fmt::format("QEMU's jail: user {}", number_at(qemu, "User")),
+              {.weight = Weight::kBold});
     svg_.text(bar.x, text_y + kLine, bar.width,
               held == 0 ? "no capabilities; QEMU " + cost_of(container, "qemu")
                         : fmt::format("{} capabilities{}", held, own_users ? " over its shared files alone" : ""),
@@ -260,7 +266,8 @@ class Picture {
     std::string tenant = text_at(container, "Tenant");
     svg_.box(card, {.fill = "#ffffff", .stroke = weaker.empty() ? kGood : kBad, .stroke_width = weaker.empty() ? 2 : 3},
              tooltip_of(container));
-    svg_.box({.x = card.x + 6, .y = card.y + 8, .width = 5, .height = card.height - 16}, {.fill = colour_of(tenant), .radius = 2});
+    svg_.box({.x = card.x + 6, .y = card.y + 8, .width = 5, .height = card.height - 16},
+             {.fill = colour_of(tenant), .radius = 2});
     int x = card.x + 20;
     int width = card.width - 30;
     svg_.text(x, card.y + 22, width, name_of(container), {.size = 14, .weight = Weight::kBold});
@@ -289,14 +296,15 @@ class Picture {
     std::vector<std::string> effective = texts_at(field(init, "Capabilities"), "Effective");
     auto lines = {
         std::pair{calls_text(init), calls.known > 0 && calls.reachable == calls.known},
-        {fmt::format("{} capabilities, user {}, {} process{}", effective.size(),
-                     number_at(init, "User"), own, own == 1 ? "" : "es"),
+        {fmt::format("{} capabilities, user {}, {} process{}", effective.size(), number_at(init, "User"), own,
+                     own == 1 ? "" : "es"),
          std::find(effective.begin(), effective.end(), "CAP_SYS_ADMIN") != effective.end()},
         {fmt::format("{}, {}", limit_text(wall, "memory"), limit_text(wall, "pids")), false},
         {fmt::format("{} path{} from outside, {} devices", count_paths(wall, "host"), count_paths(wall, "host") == 1 ? "" : "s",
                      field(wall, "Devices").size()),
          false},
-        {outer.empty() ? "all its namespaces are its own" : fmt::format("namespaces of the {}: {}", guest ? "guest" : "host", outer),
+        {outer.empty() ? "all its namespaces are its own"
+                       : fmt::format("namespaces of the {}: {}", guest ? "guest" : "host", outer),
          !outer.empty()},
     };
     int line_y = y + 6 + kLine - 2;

@@ -173,7 +173,8 @@ std::string limit_text(const json& limit) {
   }
   bool bytes = name == "memory" || name == "memory+swap" || name == "swap";
   bool time = name == "cpu-quota" || name == "cpu-period";
-  return fmt::format("{} {}", name, bytes ? bytes_text(static_cast<uint64_t>(number)) : fmt::format("{}{}", number, time ? " us" : ""));
+  return fmt::format("{} {}", name,
+                     bytes ? bytes_text(static_cast<uint64_t>(number)) : fmt::format("{}{}", number, time ? " us" : ""));
 }
 
 void add_limits(Lines& lines, const json& wall) {
@@ -276,7 +277,7 @@ void add_kernel(Lines& lines, const json& container, const json& host) {
   lines.field("release", fmt::format("{} (host: {})", text_at(kernel, "Release"), text_at(host, "Release")));
   lines.field("boot id", text_at(kernel, "BootId"));
   const json& same = field(kernel, "IsHosts");
-  lines.field("boot id", !same.is_boolean()  ? "not measured"
+  lines.field("boot id", !same.is_boolean() ? "not measured"
                          : same.get<bool>() ? "that of the host: its kernel is shared"
                                             : "not that of the host: a kernel of its own");
   bool guest = text_at(container, "ToldBy") == "guest";
@@ -323,7 +324,8 @@ std::string bytes_text(uint64_t bytes) {
     size /= 1024;
     ++unit;
   }
-  return unit == 0 || size >= 100 ? fmt::format("{:.0f} {}", size, kUnits.at(unit)) : fmt::format("{:.3g} {}", size, kUnits.at(unit));
+  return unit == 0 || size >= 100 ? fmt::format("{:.0f} {}", size, kUnits.at(unit))
+                                  : fmt::format("{:.3g} {}", size, kUnits.at(unit));
 }
 
 std::string explanation_text(const json& explanation) {

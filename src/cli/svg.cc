@@ -34,7 +34,8 @@ CodePoint read_code_point(std::string_view text) {
 /// Extensible Markup Language 1.0, section 2.2; without what moves the cursor or the direction of writing.
 bool may_stand(uint32_t value) {
   bool control = value < 0x20 || (value >= 0x7f && value < 0xa0);
-  bool direction = (value >= 0x200e && value <= 0x200f) || (value >= 0x202a && value <= 0x202e) || (value >= 0x2066 && value <= 0x2069);
+  bool direction =
+      (value >= 0x200e && value <= 0x200f) || (value >= 0x202a && value <= 0x202e) || (value >= 0x2066 && value <= 0x2069);
   bool surrogate = value >= 0xd800 && value <= 0xdfff;
   return !control && !direction && !surrogate && value != 0xfffe && value != 0xffff && value <= 0x10ffff;
 }
@@ -103,8 +104,8 @@ std::string xml_text(std::string_view text) {
 }
 
 void Svg::box(const Box& box, const BoxStyle& style, std::string_view tooltip) {
-  body_ += fmt::format(R"(<rect x="{}" y="{}" width="{}" height="{}" rx="{}" fill="{}" stroke="{}" stroke-width="{}")", box.x, box.y,
-                       box.width, box.height, style.radius, style.fill, style.stroke, style.stroke_width);
+  body_ += fmt::format(R"(<rect x="{}" y="{}" width="{}" height="{}" rx="{}" fill="{}" stroke="{}" stroke-width="{}")", box.x,
+                       box.y, box.width, box.height, style.radius, style.fill, style.stroke, style.stroke_width);
   if (*style.dashes != '\0') {
     body_ += fmt::format(R"( stroke-dasharray="{}")", style.dashes);
   }
@@ -112,8 +113,8 @@ void Svg::box(const Box& box, const BoxStyle& style, std::string_view tooltip) {
 }
 
 void Svg::text(int x, int y, int width, std::string_view text, const TextStyle& style) {
-  body_ += fmt::format(R"(<text x="{}" y="{}" font-size="{}" fill="{}" text-anchor="{}"{}>{}</text>)", x, y, style.size, style.fill,
-                       anchor_name(style.anchor), style.weight == Weight::kBold ? R"( font-weight="bold")" : "",
+  body_ += fmt::format(R"(<text x="{}" y="{}" font-size="{}" fill="{}" text-anchor="{}"{}>{}</text>)", x, y, style.size,
+                       style.fill, anchor_name(style.anchor), style.weight == Weight::kBold ? R"( font-weight="bold")" : "",
                        xml_text(fitting(text, width, style)));
   body_ += '\n';
 }

@@ -22,8 +22,10 @@ TEST(Svg, WhatXmlDoesNotHaveIsReplaced) {
   EXPECT_EQ(xml_text(std::string_view("a\0\x1b[2J\x7f", 7)), "a??[2J?");
   EXPECT_EQ(xml_text("\xff\xc0\xaf\xed\xa0\x80x"), "????x");  // no UTF-8, an overlong slash, a surrogate
   EXPECT_EQ(xml_text("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"), "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
-  EXPECT_EQ(xml_text("\xe2\x80\xae" "exe"), "?exe");  // turns the direction of writing
-  EXPECT_EQ(xml_text("\xe2\x82"), "??");              // cut in the middle
+  EXPECT_EQ(xml_text("\xe2\x80\xae"
+                     "exe"),
+            "?exe");                      // turns the direction of writing
+  EXPECT_EQ(xml_text("\xe2\x82"), "??");  // cut in the middle
 }
 
 TEST(Svg, WhatIsTooWideIsCut) {

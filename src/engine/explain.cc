@@ -20,9 +20,8 @@ namespace {
 constexpr size_t kAtOnce = 4;  // shims that are asked at the same time
 
 Neighbour neighbour_of(const Container& container) {
-  return {.id = container.id,
-          .name = container.name,
-          .tenant = container.policy ? container.policy->decision.identity.tenant : ""};
+  return {
+      .id = container.id, .name = container.name, .tenant = container.policy ? container.policy->decision.identity.tenant : ""};
 }
 
 std::shared_ptr<task::Client> client_of(LiveContainer& live) {
@@ -121,9 +120,8 @@ Explanation Engine::explain(const std::vector<std::string>& references) {
       }
     }
   }
-  std::sort(wanted.begin(), wanted.end(), [](const LivePointer& one, const LivePointer& other) {
-    return one->copy().name < other->copy().name;
-  });
+  std::sort(wanted.begin(), wanted.end(),
+            [](const LivePointer& one, const LivePointer& other) { return one->copy().name < other->copy().name; });
   for (const std::string& reference : references) {
     wanted.push_back(state_->find(reference));
     client_of(*wanted.back());

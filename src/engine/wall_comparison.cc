@@ -50,7 +50,8 @@ class ContainerComparison {
       compare_seccomp(process);
       compare_namespaces(process);
       if (process.role() == facts::ROLE_STRANGER) {
-        add("limits of " + title(process), "the container's", "none of them: it is in the container's namespaces, but not in its cgroup");
+        add("limits of " + title(process), "the container's",
+            "none of them: it is in the container's namespaces, but not in its cgroup");
       }
     }
     compare_limits();
@@ -93,7 +94,8 @@ class ContainerComparison {
     }
     const facts::Reach& real = wall_.chains(index).reach(0);
     if (real.abi() == reach_->abi() && is_wider(real.calls(), reach_->calls())) {
-      add(what, asked, fmt::format("{} of {}, some of which are not among those", real.open() + real.conditional(), real.known()));
+      add(what, asked,
+          fmt::format("{} of {}, some of which are not among those", real.open() + real.conditional(), real.known()));
     }
   }
 
@@ -131,7 +133,8 @@ class ContainerComparison {
   }
 
   const facts::Limit* limit(std::string_view name) const {
-    auto found = std::find_if(wall_.limits().begin(), wall_.limits().end(), [&](const auto& each) { return each.name() == name; });
+    auto found =
+        std::find_if(wall_.limits().begin(), wall_.limits().end(), [&](const auto& each) { return each.name() == name; });
     return found == wall_.limits().end() ? nullptr : &*found;
   }
 
@@ -171,8 +174,8 @@ class ContainerComparison {
     bool mounted = std::any_of(asked_.mounts.begin(), asked_.mounts.end(), [&](const oci::Mount& mount) {
       return (mount.type == "bind" || mount.type == "none" || mount.type.empty()) && covers(mount.destination);
     });
-    bool device = std::any_of(section.devices.begin(), section.devices.end(),
-                              [&](const oci::Device& each) { return covers(each.path); });
+    bool device =
+        std::any_of(section.devices.begin(), section.devices.end(), [&](const oci::Device& each) { return covers(each.path); });
     return mounted || device || std::any_of(section.masked_paths.begin(), section.masked_paths.end(), covers) ||
            std::any_of(section.readonly_paths.begin(), section.readonly_paths.end(), covers);
   }
@@ -188,7 +191,8 @@ class ContainerComparison {
     }
   }
 
-  static bool covers(const oci::DeviceRule& rule, std::string_view kind, std::string_view major, std::string_view minor, char access) {
+  static bool covers(const oci::DeviceRule& rule, std::string_view kind, std::string_view major, std::string_view minor,
+                     char access) {
     const auto fits = [](const std::optional<int64_t>& wanted, std::string_view number) {
       return !wanted || (number != "*" && std::to_string(*wanted) == number);
     };
@@ -209,7 +213,8 @@ class ContainerComparison {
       std::string minor = line.substr(colon + 1, blank - colon - 1);
       std::string access = line.substr(blank + 1);
       bool all = std::all_of(access.begin(), access.end(), [&](char each) {
-        return std::any_of(rules.begin(), rules.end(), [&](const auto& rule) { return covers(rule, kind, major, minor, each); });
+        return std::any_of(rules.begin(), rules.end(),
+                           [&](const auto& rule) { return covers(rule, kind, major, minor, each); });
       });
       if (!all) {
         add("devices", "not " + line, line);

@@ -39,7 +39,8 @@ class WallComparison : public ::testing::Test {
 
   std::vector<std::string> weaker() const {
     std::vector<std::string> found;
-    for (const Difference& each : compare_wall({.asked = asked_, .own_kernel = own_, .wall = wall_, .host = host_, .others = others_})) {
+    for (const Difference& each :
+         compare_wall({.asked = asked_, .own_kernel = own_, .wall = wall_, .host = host_, .others = others_})) {
       if (each.weaker) {
         found.push_back(each.what + ": " + each.asked + " / " + each.in_force);
       }
@@ -89,13 +90,16 @@ TEST_F(WallComparison, NamespacesOfOthers) {
   add_namespace(second, "network", 200);
   add_namespace(second, "mount", 300);
   others_[200] = "victim";
-  EXPECT_THAT(weaker(), ElementsAre("pid namespace of process 8 (x): the container's own / that of its kernel's own system, outside of the container",
-                                    "network namespace of process 8 (x): the container's own / shared with container victim"));
+  EXPECT_THAT(
+      weaker(),
+      ElementsAre(
+          "pid namespace of process 8 (x): the container's own / that of its kernel's own system, outside of the container",
+          "network namespace of process 8 (x): the container's own / shared with container victim"));
 }
 
 TEST_F(WallComparison, NoFilterWhereOneWasAskedFor) {
-  asked_.linux_.seccomp = oci::Seccomp{.default_action = "SCMP_ACT_ERRNO",
-                                       .syscalls = {{.names = {"read", "write"}, .action = "SCMP_ACT_ALLOW"}}};
+  asked_.linux_.seccomp =
+      oci::Seccomp{.default_action = "SCMP_ACT_ERRNO", .syscalls = {{.names = {"read", "write"}, .action = "SCMP_ACT_ALLOW"}}};
   std::vector<std::string> found = weaker();
   ASSERT_EQ(found.size(), 1U);
   EXPECT_THAT(found[0], ::testing::MatchesRegex("system calls of process 7 .sh.: 2 of .* / no filter: all of them"));
@@ -128,7 +132,8 @@ TEST_F(WallComparison, FilesOfTheHost) {
     path.set_inside(inside);
     path.set_source("/x");
   }
-  EXPECT_THAT(weaker(), ElementsAre("'/data2': no file of the host / '/x' of the host", "the root file system: read-only / writable"));
+  EXPECT_THAT(weaker(),
+              ElementsAre("'/data2': no file of the host / '/x' of the host", "the root file system: read-only / writable"));
 }
 
 TEST_F(WallComparison, Devices) {

@@ -190,7 +190,8 @@ bool is_sound(const FilterProgram& program, size_t index) {
     return plain && left > 0 && operation != BPF_MOD && operation <= BPF_XOR;
   }
   bool conditional = operation == BPF_JEQ || operation == BPF_JGT || operation == BPF_JGE || operation == BPF_JSET;
-  return instruction.code <= 0xff && BPF_CLASS(instruction.code) == BPF_JMP && conditional && instruction.jt < left && instruction.jf < left;
+  return instruction.code <= 0xff && BPF_CLASS(instruction.code) == BPF_JMP && conditional && instruction.jt < left &&
+         instruction.jf < left;
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ using FilterProgram = std::vector<sock_filter>;
 FilterProgram parse_filter(std::string_view bytes);
 
 struct Verdict {
-  bool may_pass = false;   // with some arguments
+  bool may_pass = false;  // with some arguments
   bool may_fail = false;
 };
 

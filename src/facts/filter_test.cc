@@ -45,17 +45,16 @@ TEST(Filter, DecidesByArchitecture) {
 }
 
 TEST(Filter, AnArgumentLeavesBothOpen) {
-  FilterProgram program = {load(kNumber),  equals(39, 0, 3),
-                           load(kArgument), equals(7, 0, 1),
-                           answer(SECCOMP_RET_ALLOW), answer(SECCOMP_RET_ERRNO)};
+  FilterProgram program = {load(kNumber),   equals(39, 0, 3),          load(kArgument),
+                           equals(7, 0, 1), answer(SECCOMP_RET_ALLOW), answer(SECCOMP_RET_ERRNO)};
   EXPECT_EQ(ask(program, 39), Answer::kDepends);
   EXPECT_EQ(ask(program, 40), Answer::kFails);
 }
 
 TEST(Filter, BranchesThatMeetKeepWhatTheyAgreeOn) {
   // Whatever the argument is, A is the number again.
-  FilterProgram program = {load(kArgument), equals(7, 0, 0), load(kNumber), equals(3, 0, 1), answer(SECCOMP_RET_ALLOW),
-                           answer(SECCOMP_RET_TRAP)};
+  FilterProgram program = {load(kArgument), equals(7, 0, 0),           load(kNumber),
+                           equals(3, 0, 1), answer(SECCOMP_RET_ALLOW), answer(SECCOMP_RET_TRAP)};
   EXPECT_EQ(ask(program, 3), Answer::kPasses);
   EXPECT_EQ(ask(program, 4), Answer::kFails);
 }
@@ -96,14 +95,14 @@ TEST(Filter, AsManyBranchesAsYouLikeTakeNoTime) {
 
 TEST(Filter, RefusesWhatNoKernelTakes) {
   const FilterProgram bad[] = {
-      {load(kNumber)},                                             // runs past the end
-      {load(3), answer(0)},                                        // unaligned
-      {load(sizeof(seccomp_data)), answer(0)},                     // outside
-      {equals(1, 1, 0), answer(0)},                                // jumps out
-      {BPF_STMT(BPF_JMP | BPF_JA, 0xffffffff), answer(0)},         // likewise
-      {BPF_STMT(BPF_ST, BPF_MEMWORDS), answer(0)},                 // outside of memory
-      {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), answer(0)},          // no such load
-      {BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, 2), answer(0)},         // no such operation
+      {load(kNumber)},                                      // runs past the end
+      {load(3), answer(0)},                                 // unaligned
+      {load(sizeof(seccomp_data)), answer(0)},              // outside
+      {equals(1, 1, 0), answer(0)},                         // jumps out
+      {BPF_STMT(BPF_JMP | BPF_JA, 0xffffffff), answer(0)},  // likewise
+      {BPF_STMT(BPF_ST, BPF_MEMWORDS), answer(0)},          // outside of memory
+      {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), answer(0)},   // no such load
+      {BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, 2), answer(0)},  // no such operation
       {BPF_STMT(0xff, 0), answer(0)},
       {BPF_STMT(0x1000 | BPF_JMP | BPF_JEQ, 0), answer(0)},
   };

@@ -132,7 +132,8 @@ class Measurement {
           throw Error(ErrorCode::kConflict, "the container is paused: filters are read from a process that can be stopped");
         }
         if (++stopped > kMostStopped) {
-          throw Error(ErrorCode::kResourceExhausted, fmt::format("only the first {} processes are stopped for it", kMostStopped));
+          throw Error(ErrorCode::kResourceExhausted,
+                      fmt::format("only the first {} processes are stopped for it", kMostStopped));
         }
         process.set_filter_chain(chain_of(linux::read_installed_filters(process.pid(), kPatience)));
       } catch (const std::exception& error) {
@@ -248,11 +249,11 @@ void add_open_files(pid_t pid, Wall& wall) {
       if (!error) {
         // "socket:[1]", "pipe:[2]", "anon_inode:[eventfd]", "anon_inode:kvm-vm", "/memfd:x (deleted)", a path
         std::string kind = target.starts_with("anon_inode:") ? target.substr(11) : target.substr(0, target.find(':'));
-        kind = target.starts_with("/memfd:")     ? "memory file"
-               : target.starts_with("/dev/")     ? target
+        kind = target.starts_with("/memfd:")                   ? "memory file"
+               : target.starts_with("/dev/")                   ? target
                : target.find("(deleted)") != std::string::npos ? "deleted file"
-               : target.starts_with("/")         ? "file"
-                                                 : kind;
+               : target.starts_with("/")                       ? "file"
+                                                               : kind;
         std::erase_if(kind, [](char c) { return c == '[' || c == ']'; });
         ++kinds[kind];
       }

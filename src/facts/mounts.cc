@@ -87,9 +87,8 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text, size_t limit) {
 std::string host_path(const MountEntry& entry, const std::vector<MountEntry>& host) {
   const MountEntry* best = nullptr;
   for (const MountEntry& each : host) {
-    bool holds = each.device == entry.device &&
-                 (each.root == "/" || entry.root == each.root ||
-                  (entry.root.starts_with(each.root) && entry.root[each.root.size()] == '/'));
+    bool holds = each.device == entry.device && (each.root == "/" || entry.root == each.root ||
+                                                 (entry.root.starts_with(each.root) && entry.root[each.root.size()] == '/'));
     // The mount that shows the least beside it; of equal ones the first, which is the oldest.
     if (holds && (best == nullptr || each.root.size() > best->root.size())) {
       best = &each;

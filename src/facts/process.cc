@@ -24,7 +24,7 @@ struct Kind {
   const char* name;  // in an OCI spec
   const char* file;  // below /proc/PID/ns
 };
-constexpr std::array kKinds = {Kind{"mount", "mnt"}, Kind{"pid", "pid"},   Kind{"network", "net"}, Kind{"ipc", "ipc"},
+constexpr std::array kKinds = {Kind{"mount", "mnt"}, Kind{"pid", "pid"},   Kind{"network", "net"},   Kind{"ipc", "ipc"},
                                Kind{"uts", "uts"},   Kind{"user", "user"}, Kind{"cgroup", "cgroup"}, Kind{"time", "time"}};
 
 /// SECURITY: the process makes both texts itself, as long as it likes: only their beginning is read.

@@ -19,14 +19,14 @@ namespace bulkhead::facts {
 namespace {
 
 constexpr uint32_t kMostCalls = 1024;
-constexpr int kMostChains = 8;             // evaluated for one container
+constexpr int kMostChains = 8;              // evaluated for one container
 constexpr size_t kMostInstructions = 8192;  // of one chain
 
 struct Abi {
   const char* name;
-  const char* machine;     // that can speak it
-  uint32_t token;          // libseccomp's
-  uint32_t architecture;   // as a filter sees it
+  const char* machine;    // that can speak it
+  uint32_t token;         // libseccomp's
+  uint32_t architecture;  // as a filter sees it
   uint32_t first_call;
 };
 
@@ -100,8 +100,9 @@ void evaluate(std::string_view machine, FilterChain& chain) {
   }
   chain.set_instructions(static_cast<uint32_t>(instructions));
   if (instructions > kMostInstructions) {
-    throw Error(ErrorCode::kResourceExhausted,
-                fmt::format("the filters have {} instructions, more than the {} that are evaluated", instructions, kMostInstructions));
+    throw Error(
+        ErrorCode::kResourceExhausted,
+        fmt::format("the filters have {} instructions, more than the {} that are evaluated", instructions, kMostInstructions));
   }
   fill_reach(machine, programs, chain);
 }
@@ -114,7 +115,8 @@ void evaluate_filters(Wall& wall) {
     chain.clear_reach();  // a guest's own word about it
     try {
       if (i >= kMostChains) {
-        throw Error(ErrorCode::kResourceExhausted, fmt::format("only the first {} different filters are evaluated", kMostChains));
+        throw Error(ErrorCode::kResourceExhausted,
+                    fmt::format("only the first {} different filters are evaluated", kMostChains));
       }
       evaluate(wall.kernel().machine(), chain);
       if (chain.reach().empty()) {

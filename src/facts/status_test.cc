@@ -10,7 +10,8 @@ namespace {
 TEST(Status, ReadsWhatConfinesAProcess) {
   Process process;
   read_status(
-      "Name:\tUid: 7\nPPid:\t41\nUid:\t1000\t1001\t1002\t1003\nGid:\t5\t6\t7\t8\nVmRSS:\t    1024 kB\nCapInh:\t0000000000000000\n"
+      "Name:\tUid: 7\nPPid:\t41\nUid:\t1000\t1001\t1002\t1003\nGid:\t5\t6\t7\t8\nVmRSS:\t    1024 "
+      "kB\nCapInh:\t0000000000000000\n"
       "CapPrm:\t00000000a80425fb\nCapEff:\t00000000a80425fb\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000001\n"
       "NoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t3",
       process);

@@ -1,8 +1,8 @@
 // The seccomp filters that a process really has: read out of the kernel by ptrace(2), PTRACE_SECCOMP_GET_FILTER.
 //
 // The kernel gives them of a stopped process only: the process stands still for some microseconds, and a blocking call of it
-// may return EINTR where a stop does that (signal(7)). It is let go whatever happens here: the tracer is a thread that ends with
-// the call, and a tracer that ends lets go.
+// may return EINTR where a stop does that (signal(7)). It is let go whatever happens here: the tracer is a thread that ends
+// with the call, and a tracer that ends lets go.
 #pragma once
 
 #include <linux/filter.h>

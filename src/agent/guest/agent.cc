@@ -322,7 +322,8 @@ void Agent::statistics(const std::string& /*payload*/, const Reply& reply) {
 
 void Agent::processes(const std::string& /*payload*/, const Reply& reply) {
   wire::ProcessesResponse response;
-  // What the wall itself runs here: this one, always and alone. In brackets, as ps writes what has no program of the container's.
+  // What the wall itself runs here: this one, always and alone. In brackets, as ps writes what has no program of the
+  // container's.
   describe_process(::getpid(), response);
   for (wire::Process& own : *response.mutable_processes()) {
     own.set_command("[bulkhead-agent]");
