@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "cli/explain_facts.h"
 #include "cli/explain_text.h"
 #include "cli/json_fields.h"
 #include "cli/svg.h"
@@ -32,81 +33,6 @@ constexpr const char* kGood = "#15803d";
 constexpr const char* kBad = "#b91c1c";
 constexpr const char* kGrey = "#6b7280";
 constexpr std::array kTenantColours = {"#0891b2", "#ca8a04", "#db2777", "#4d7c0f", "#ea580c", "#4338ca", "#0f766e", "#a21caf"};
-
-const json& first_process(const json& wall) {
-  static const json kNothing;
-  const json& processes = field(wall, "Processes");
-  return processes.is_array() && !processes.empty() ? processes.front() : kNothing;
-}
-
-std::string name_of(const json& container) {
-  std::string name = text_at(container, "Name");
-  return name.starts_with('/') ? name.substr(1) : name;
-}
-
-struct Calls {
-  int64_t reachable = 0, known = 0;
-};
-
-Calls calls_of(const json& process) {
-  const json& list = field(field(process, "Seccomp"), "SystemCalls");
-  if (!list.is_array() || list.empty()) {
-    return {};
-  }
-  return {.reachable = number_at(list.front(), "Reachable"), .known = number_at(list.front(), "Known")};
-}
-
-std::string calls_text(const json& process) {
-  Calls calls = calls_of(process);
-  return calls.known == 0 ? "system calls: not measured" : fmt::format("{} of {} system calls", calls.reachable, calls.known);
-}
-
-std::string limit_text(const json& wall, std::string_view name) {
-  for (const json& limit : field(wall, "Limits")) {
-    if (text_at(limit, "Name") == name) {
-      int64_t number = number_at(limit, "Number");
-      return number < 0         ? fmt::format("{}: no limit", name)
-             : name == "memory" ? fmt::format("memory: {}", bytes_text(static_cast<uint64_t>(number)))
-                                : fmt::format("{}: {}", name, number);
-    }
-  }
-  return fmt::format("{}: unknown", name);
-}
-
-size_t count_paths(const json& wall, std::string_view kind) {
-  const json& paths = field(wall, "Paths");
-  return static_cast<size_t>(
-      std::count_if(paths.begin(), paths.end(), [&](const json& path) { return text_at(path, "Kind") == kind; }));
-}
-
-std::string outer_namespaces(const json& process) {
-  std::vector<std::string> outer;
-  for (const auto& [kind, found] : field(process, "Namespaces").items()) {
-    if (flag_at(found, "Outer") && kind != "user" && kind != "time") {
-      outer.push_back(kind);
-    }
-  }
-  return fmt::format("{}", fmt::join(outer, ", "));
-}
-
-std::vector<std::string> weaker_ones(const json& container) {
-  std::vector<std::string> found;
-  for (const json& each : field(container, "Differences")) {
-    if (flag_at(each, "Weaker")) {
-      found.push_back(text_at(each, "What"));
-    }
-  }
-  return found;
-}
-
-std::string tooltip_of(const json& container) {
-  std::string text = name_of(container);
-  for (const json& each : field(container, "Differences")) {
-    text += fmt::format(" | {}: asked for {}, in force {}", text_at(each, "What"), text_at(each, "Asked"),
-                        text_at(each, "InForce"));
-  }
-  return text;
-}
 
 class Picture {
  public:
@@ -148,7 +74,7 @@ class Picture {
 
   void add_neighbours(const json& container) {
     for (const json& other : field(container, "OnSameKernel")) {
-      std::string name = name_of(other);
+      std::string name = container_name(other);
       if (std::find(neighbours_.begin(), neighbours_.end(), name) == neighbours_.end()) {
         neighbours_.push_back(name);
       }
@@ -220,7 +146,7 @@ class Picture {
   std::string others_text() const {
     std::vector<std::string> others = neighbours_;
     for (const json* container : on_host_) {
-      std::erase(others, name_of(*container));
+      std::erase(others, container_name(*container));
     }
     return others.empty() ? fmt::format("{} in all", on_host_.size())
                           : fmt::format("{} more there: {}", others.size(), fmt::join(others, ", "));
@@ -249,7 +175,7 @@ class Picture {
               held == 0 ? "no capabilities; QEMU " + cost_of(container, "qemu")
                         : fmt::format("{} capabilities{}", held, own_users ? " over its shared files alone" : ""),
               {.size = 11, .fill = held != 0 && !own_users ? kBad : "#1f2937"});
-    svg_.text(bar.x, text_y + 2 * kLine, bar.width, calls_text(qemu) + " of the host", {.size = 11});
+    svg_.text(bar.x, text_y + 2 * kLine, bar.width, system_calls_brief(qemu) + " of the host", {.size = 11});
   }
 
   static std::string cost_of(const json& container, std::string_view name) {
@@ -265,12 +191,12 @@ class Picture {
     std::vector<std::string> weaker = weaker_ones(container);
     std::string tenant = text_at(container, "Tenant");
     svg_.box(card, {.fill = "#ffffff", .stroke = weaker.empty() ? kGood : kBad, .stroke_width = weaker.empty() ? 2 : 3},
-             tooltip_of(container));
+             differences_line(container));
     svg_.box({.x = card.x + 6, .y = card.y + 8, .width = 5, .height = card.height - 16},
              {.fill = colour_of(tenant), .radius = 2});
     int x = card.x + 20;
     int width = card.width - 30;
-    svg_.text(x, card.y + 22, width, name_of(container), {.size = 14, .weight = Weight::kBold});
+    svg_.text(x, card.y + 22, width, container_name(container), {.size = 14, .weight = Weight::kBold});
     svg_.text(x, card.y + 38, width, text_at(container, "Image") + (tenant.empty() ? "" : ", tenant " + tenant),
               {.size = 11, .fill = kGrey});
     if (std::string failure = text_at(container, "Error"); !failure.empty()) {
@@ -284,7 +210,7 @@ class Picture {
   void draw_facts(int x, int y, int width, const json& container) {
     const json& wall = field(container, "Wall");
     const json& init = first_process(wall);
-    Calls calls = calls_of(init);
+    SystemCalls calls = system_calls(init);
     svg_.box({.x = x, .y = y, .width = width, .height = 6}, {.fill = "#e5e7eb", .radius = 3});
     if (calls.known > 0) {
       auto filled = static_cast<int>(width * std::clamp<int64_t>(calls.reachable, 0, calls.known) / calls.known);
@@ -295,11 +221,11 @@ class Picture {
     bool guest = text_at(container, "ToldBy") == "guest";
     std::vector<std::string> effective = texts_at(field(init, "Capabilities"), "Effective");
     auto lines = {
-        std::pair{calls_text(init), calls.known > 0 && calls.reachable == calls.known},
+        std::pair{system_calls_brief(init), calls.known > 0 && calls.reachable == calls.known},
         {fmt::format("{} capabilities, user {}, {} process{}", effective.size(), number_at(init, "User"), own,
                      own == 1 ? "" : "es"),
          std::find(effective.begin(), effective.end(), "CAP_SYS_ADMIN") != effective.end()},
-        {fmt::format("{}, {}", limit_text(wall, "memory"), limit_text(wall, "pids")), false},
+        {fmt::format("{}, {}", limit_brief(wall, "memory"), limit_brief(wall, "pids")), false},
         {fmt::format("{} path{} from outside, {} devices", count_paths(wall, "host"), count_paths(wall, "host") == 1 ? "" : "s",
                      field(wall, "Devices").size()),
          false},

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/explain_facts.h"
 #include "cli/json_fields.h"
 #include "cli/queries.h"
 #include "cli/table.h"
@@ -43,14 +44,9 @@ std::string time_text(int64_t milliseconds) {
   return milliseconds < 10'000 ? fmt::format("{} ms", milliseconds) : fmt::format("{} s", milliseconds / 1000);
 }
 
-std::string name_of(const json& container) {
-  std::string name = text_at(container, "Name");
-  return name.starts_with('/') ? name.substr(1) : name;
-}
-
 std::string named(const json& neighbour) {
   std::string tenant = text_at(neighbour, "Tenant");
-  return name_of(neighbour) + (tenant.empty() ? "" : fmt::format(" (tenant {})", tenant));
+  return container_name(neighbour) + (tenant.empty() ? "" : fmt::format(" (tenant {})", tenant));
 }
 
 std::string names_of(const json& neighbours) {
@@ -296,7 +292,7 @@ void add_system(Lines& lines, const json& container) {
 
 void add_container(Lines& lines, const json& container, const json& host) {
   std::string tenant = text_at(container, "Tenant");
-  lines.line(fmt::format("{} ({}): {} isolation, image {}{}", name_of(container), short_id(text_at(container, "Id")),
+  lines.line(fmt::format("{} ({}): {} isolation, image {}{}", container_name(container), short_id(text_at(container, "Id")),
                          text_at(container, "Isolation"), text_at(container, "Image"),
                          tenant.empty() ? "" : ", tenant " + tenant));
   if (std::string failure = text_at(container, "Error"); !failure.empty()) {
