@@ -352,7 +352,7 @@ void VmSandbox::measure(facts::Wall& wall) {
 
 void VmSandbox::measure_guest(facts::Wall& wall) {
   need_running();
-  call("Measure", wire::Empty(), wall);
+  call("Measure", wire::Empty(), wall, configuration_.answer_timeout);
   // SECURITY: it is the guest's word, and may be anything.
   facts::bound(wall);
 }
