@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -43,11 +44,11 @@ class NodeSearch {
         continue;
       }
       if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
-        add(status, path + "/" + name);
+        add(status, fmt::format("{}/{}", path, name));
       } else if (S_ISDIR(status.st_mode) && depth < kDeepest) {
         UniqueFd below(::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
         if (below) {
-          look_into(std::move(below), path + "/" + name, depth + 1);
+          look_into(std::move(below), fmt::format("{}/{}", path, name), depth + 1);
         }
       }
     }
