@@ -31,7 +31,7 @@ void fill_names(Kernel& kernel) {
   kernel.set_host_name(names.nodename);
 }
 
-std::string trimmed(std::string text) { return text.substr(0, text.find('\n')); }
+std::string trimmed(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 void ask_in_uts_namespace(pid_t pid, Kernel& kernel) {
   UniqueFd other = linux::open_namespace(fmt::format("/proc/{}/ns/uts", pid), linux::namespace_flag("uts"));
