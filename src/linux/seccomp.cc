@@ -261,8 +261,4 @@ SeccompFilter load_seccomp(const oci::Seccomp& seccomp, const std::filesystem::p
   return filter;
 }
 
-SeccompEntry seccomp_entry(const oci::Seccomp& seccomp, const std::filesystem::path& cache_folder) {
-  return {.name = entry_name(seccomp), .content = entry_of(load_seccomp(seccomp, cache_folder).program)};
-}
-
 }  // namespace bulkhead::linux

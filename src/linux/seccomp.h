@@ -24,13 +24,4 @@ SeccompFilter compile_seccomp(const oci::Seccomp& seccomp);
 /// As `compile_seccomp`, through the cache in `cache_folder` (made if missing; mode 0700). A damaged entry is made anew.
 SeccompFilter load_seccomp(const oci::Seccomp& seccomp, const std::filesystem::path& cache_folder);
 
-/// An entry of that cache: the file's name and bytes.
-struct SeccompEntry {
-  std::string name, content;
-};
-
-/// The entry of `seccomp`, compiled through the cache in `cache_folder`: for the cache of a guest, whose emulated processor
-/// would take a hundred times as long.
-SeccompEntry seccomp_entry(const oci::Seccomp& seccomp, const std::filesystem::path& cache_folder);
-
 }  // namespace bulkhead::linux

@@ -188,7 +188,7 @@ std::unique_ptr<Plan> plan_init(InitRequest request) {
   std::filesystem::path rootfs = plan_rootfs(*plan, request);
   plan_mounts(*plan, spec, request.cgroup);
   plan_propagation(*plan, spec, rootfs);
-  plan_process(*plan, spec.process, spec.linux_, std::move(request.streams), request.cache_folder);
+  plan_process(*plan, spec.process, request.seccomp, std::move(request.streams));
   plan->process.make_cwd = true;
   plan->cgroup_entrances = request.cgroup.open_entrances();
   plan->cgroup_folder = request.cgroup.open_folder();
@@ -207,7 +207,7 @@ std::unique_ptr<Plan> plan_exec(ExecRequest request) {
       plan->exec->namespaces |= flag;
     }
   }
-  plan_process(*plan, request.process, request.spec.linux_, std::move(request.streams), request.cache_folder);
+  plan_process(*plan, request.process, request.seccomp, std::move(request.streams));
   plan->cgroup_entrances = request.cgroup.open_entrances();
   plan->cgroup_folder = request.cgroup.open_folder();
   return plan;

@@ -110,8 +110,8 @@ const char* apparmor_text(Plan& plan, const std::string& profile) {
 
 }  // namespace
 
-void plan_process(Plan& plan, const oci::Process& process, const oci::Linux& section, std::array<UniqueFd, 3> streams,
-                  const std::filesystem::path& cache_folder) {
+void plan_process(Plan& plan, const oci::Process& process, const std::optional<linux::SeccompFilter>& seccomp,
+                  std::array<UniqueFd, 3> streams) {
   ProcessPlan& out = plan.process;
   if (process.args.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "'process.args' is empty");
@@ -147,10 +147,9 @@ void plan_process(Plan& plan, const oci::Process& process, const oci::Linux& sec
   plan_rlimits(plan, process.rlimits);
   out.no_new_privileges = process.no_new_privileges;
   out.apparmor = apparmor_text(plan, process.apparmor_profile);
-  if (section.seccomp) {
-    linux::SeccompFilter filter = linux::load_seccomp(*section.seccomp, cache_folder);
-    out.seccomp = std::move(filter.program);
-    out.seccomp_flags = filter.flags;
+  if (seccomp) {
+    out.seccomp = seccomp->program;
+    out.seccomp_flags = seccomp->flags;
   }
   out.terminal = process.terminal;
   if (process.console_size) {

@@ -4,9 +4,11 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "linux/cgroup.h"
+#include "linux/seccomp.h"
 #include "oci/runtime_spec.h"
 #include "runner/plan.h"
 #include "support/unique_fd.h"
@@ -18,8 +20,8 @@ struct InitRequest {
   std::filesystem::path bundle;
   std::vector<oci::Mount> rootfs;  // on <bundle>/rootfs; empty: root.path is there already
   std::array<UniqueFd, 3> streams;
-  const linux::Cgroup& cgroup;  // made already
-  std::filesystem::path cache_folder;
+  const linux::Cgroup& cgroup;                         // made already
+  const std::optional<linux::SeccompFilter>& seccomp;  // linux.seccomp, compiled
 };
 
 struct ExecRequest {
@@ -27,7 +29,7 @@ struct ExecRequest {
   const oci::Process& process;
   std::array<UniqueFd, 3> streams;
   const linux::Cgroup& cgroup;
-  std::filesystem::path cache_folder;
+  const std::optional<linux::SeccompFilter>& seccomp;
   int init_pidfd = -1;
 };
 
@@ -36,8 +38,8 @@ std::unique_ptr<Plan> plan_init(InitRequest request);
 std::unique_ptr<Plan> plan_exec(ExecRequest request);
 
 /// The part that both share (plan_process.cc).
-void plan_process(Plan& plan, const oci::Process& process, const oci::Linux& section, std::array<UniqueFd, 3> streams,
-                  const std::filesystem::path& cache_folder);
+void plan_process(Plan& plan, const oci::Process& process, const std::optional<linux::SeccompFilter>& seccomp,
+                  std::array<UniqueFd, 3> streams);
 /// linux.mounts, devices, masks (plan_mounts.cc).
 void plan_mounts(Plan& plan, const oci::Spec& spec, const linux::Cgroup& cgroup);
 

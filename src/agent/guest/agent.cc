@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <utility>
 
 #include "agent/guest/guest_system.h"
@@ -24,7 +25,6 @@ namespace bulkhead::agent {
 namespace {
 
 constexpr const char* kBundle = "/run/bundle";
-constexpr const char* kCache = "/run/cache";
 constexpr const char* kState = "/run/state";
 
 template <typename Message>
@@ -97,7 +97,8 @@ void Agent::handle(const std::string& method, const std::string& payload, const 
 }
 
 void Agent::configure(const std::string& payload, const Reply& reply) {
-  configure_guest(parse<wire::ConfigureRequest>(payload));
+  configured_ = parse<wire::ConfigureRequest>(payload);
+  configure_guest(configured_);
   reply.succeed();
 }
 
@@ -140,6 +141,21 @@ sandbox::ProcessIo make_streams(EventLoop& loop, const wire::Streams& streams, P
   return io;
 }
 
+std::optional<linux::SeccompFilter> seccomp_of(const wire::CreateRequest& request) {
+  if (!request.has_seccomp()) {
+    return std::nullopt;
+  }
+  const std::string& bytes = request.seccomp().program();
+  linux::SeccompFilter filter{.program = std::vector<sock_filter>(bytes.size() / sizeof(sock_filter)),
+                              .flags = request.seccomp().flags()};
+  // SECURITY: no part of a filter, and none that would be empty.
+  if (bytes.empty() || bytes.size() % sizeof(sock_filter) != 0) {
+    throw Error(ErrorCode::kInvalidArgument, "the request's seccomp filter is malformed");
+  }
+  std::memcpy(filter.program.data(), bytes.data(), bytes.size());
+  return filter;
+}
+
 /// --privileged: every device of this kernel.
 void give_devices(oci::Spec& spec) {
   auto wanted = spec.annotations.find("org.bulkhead.devices");
@@ -159,12 +175,8 @@ void Agent::create(const std::string& payload, const Reply& reply) {
     mount_shares();
   }
   write_files(request);
-  for (const char* folder : {kBundle, kCache, kState}) {
+  for (const char* folder : {kBundle, kState}) {
     make_folders(folder, 0700);
-  }
-  if (request.has_seccomp_filter()) {
-    replace_file(std::filesystem::path(kCache) / request.seccomp_filter().name(), request.seccomp_filter().content(), 0600,
-                 Durability::kUnsynced);
   }
   sandbox::SandboxSpec spec{.id = request.id(),
                             .bundle = kBundle,
@@ -172,8 +184,8 @@ void Agent::create(const std::string& payload, const Reply& reply) {
                             .rootfs = {},
                             .io = {},
                             .state_folder = kState,
-                            .cache_folder = kCache};
-  disks_.emplace(std::filesystem::path(kBundle) / "rootfs");
+                            .cache_folder = {}};
+  disks_.emplace(std::filesystem::path(kBundle) / "rootfs", image_disk_);
   try {
     resolve_user(spec.spec.process, disks_->root());
     give_devices(spec.spec);
@@ -181,7 +193,7 @@ void Agent::create(const std::string& payload, const Reply& reply) {
     if (!spec.spec.process.terminal) {
       spec.io = make_streams(loop_, request.streams(), process);
     }
-    sandbox_ = isolation_.create(std::move(spec));
+    sandbox_ = std::make_unique<sandbox::ProcessSandbox>(std::move(spec), seccomp_of(request));
     adopt("", sandbox_->init(), std::move(process));
   } catch (...) {
     disks_.reset();
@@ -346,7 +358,8 @@ void Agent::measure(const std::string& /*payload*/, const Reply& reply) {
 }
 
 /// Ends the container and lets go of its disks, with everything written: the host may then take them away.
-void Agent::release(const std::string& /*payload*/, const Reply& reply) {
+void Agent::release(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::ReleaseRequest>(payload);
   if (sandbox_) {
     for (auto& [exec_id, process] : processes_) {
       process.exit_watch.reset();
@@ -356,8 +369,12 @@ void Agent::release(const std::string& /*payload*/, const Reply& reply) {
     processes_.clear();
   }
   if (disks_) {
-    disks_->unmount();
+    disks_->unmount(request.keep_image() ? ImageDisk::kMounted : ImageDisk::kUnmounted);
+    image_disk_ = request.keep_image() ? ImageDisk::kMounted : ImageDisk::kUnmounted;
     disks_.reset();
+  }
+  if (request.again() && configured_.has_network()) {
+    reset_network(configured_.network());
   }
   reply.succeed();
 }

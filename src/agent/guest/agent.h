@@ -12,9 +12,10 @@
 
 #include "agent/guest/process_io.h"
 #include "agent/guest/root_disks.h"
+#include "agent/protocol/agent.pb.h"
 #include "agent/protocol/event_loop.h"
 #include "agent/protocol/server.h"
-#include "sandbox/process/process_isolation.h"
+#include "sandbox/process/process_sandbox.h"
 
 namespace bulkhead::agent {
 
@@ -57,7 +58,8 @@ class Agent {
   void forget_if_done(const std::string& exec_id);
 
   EventLoop& loop_;
-  sandbox::ProcessIsolation isolation_;
+  wire::ConfigureRequest configured_;
+  ImageDisk image_disk_ = ImageDisk::kUnmounted;
   std::optional<RootDisks> disks_;
   std::unique_ptr<sandbox::Sandbox> sandbox_;
   std::map<std::string, Process> processes_;  // "": the init

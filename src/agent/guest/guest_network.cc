@@ -98,13 +98,17 @@ class InsideNetwork {
   UniqueFd own_;
 };
 
-void move_interface(const UniqueFd& target) {
+int find_interface() {
   int link = static_cast<int>(::if_nametoindex(kInterface));
   if (link == 0) {
     throw system_error("find eth0 in the guest");
   }
+  return link;
+}
+
+void move_interface(const UniqueFd& target) {
   NetlinkBatch batch;
-  batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link}, "give eth0 to the container");
+  batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = find_interface()}, "move eth0 to another network namespace");
   batch.put(IFLA_NET_NS_FD, static_cast<uint32_t>(target.get()));
   linux::NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
 }
@@ -115,7 +119,7 @@ void make_network() {
   // Otherwise each namespace begins with a fallback device of every kind of tunnel (networking/ip-sysctl, Linux 4.17).
   write_existing("/proc/sys/net/core/fb_tunnels_only_for_init_net", "1");
   UniqueFd own = open_file("/proc/self/ns/net", O_RDONLY);
-  UniqueFd place = open_file(kNetwork, O_RDONLY | O_CREAT, 0400);
+  open_file(kNetwork, O_RDONLY | O_CREAT, 0400);
   if (::unshare(CLONE_NEWNET) != 0 || ::mount("/proc/self/ns/net", kNetwork, nullptr, MS_BIND, nullptr) != 0) {
     throw system_error("make the container's network");
   }
@@ -125,12 +129,34 @@ void make_network() {
   if (::setns(own.get(), CLONE_NEWNET) != 0) {
     throw system_error("leave the container's network");
   }
+  move_interface(open_file(kNetwork, O_RDONLY));
+}
+
+void take_network_away() {
+  UniqueFd own = open_file("/proc/self/ns/net", O_RDONLY);
+  InsideNetwork inside(kNetwork);
+  move_interface(own);
+}
+
+void reset_network(const wire::Network& network) {
+  InsideNetwork inside(kNetwork);
+  int link = find_interface();
+  NetlinkBatch batch;
+  for (const wire::Address& address : network.addresses()) {
+    ifaddrmsg header{.ifa_family = family_of(address.address()),
+                     .ifa_prefixlen = static_cast<uint8_t>(address.prefix_length()),
+                     .ifa_index = static_cast<uint32_t>(link)};
+    batch.request(RTM_DELADDR, 0, header, "take an address from eth0");
+    batch.put(IFA_LOCAL, address.address().data(), address.address().size());
+  }
+  // Takes the routes too.
+  batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link, .ifi_change = IFF_UP}, "set eth0 down");
+  linux::NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
 }
 
 void configure_network(const wire::Network& network) {
-  move_interface(open_file(kNetwork, O_RDONLY));
   InsideNetwork inside(kNetwork);
-  int link = static_cast<int>(::if_nametoindex(kInterface));
+  int link = find_interface();
   NetlinkBatch batch;
   auto mac = parse_mac(network.mac_address());
   batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link}, "set the MAC address of eth0");

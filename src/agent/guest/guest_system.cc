@@ -118,6 +118,8 @@ void configure_guest(const wire::ConfigureRequest& request) {
   }
   if (request.has_network()) {
     configure_network(request.network());
+  } else {
+    take_network_away();
   }
 }
 

@@ -17,10 +17,15 @@ UniqueFd open_host_port();
 
 /// Makes this guest another one than its siblings from the same template: random generator, clock, names, network.
 void configure_guest(const wire::ConfigureRequest& request);
-/// Makes the container's network namespace (kNetwork), with a loopback. The agent's own has what this kernel makes by itself.
+/// Makes the container's network namespace (kNetwork), with a loopback and eth0. The agent's own has what this kernel makes by
+/// itself.
 void make_network();
-/// Moves eth0 there, with MAC address, addresses and routes, and sets it up.
+/// Gives eth0 its MAC address, addresses and routes, and sets it up.
 void configure_network(const wire::Network& network);
+/// Undoes that.
+void reset_network(const wire::Network& network);
+/// For a container that has a loopback only.
+void take_network_away();
 
 /// Mounts the host's shared folders on kSharesFolder.
 void mount_shares();

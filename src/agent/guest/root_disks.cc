@@ -37,9 +37,13 @@ void make_upper() {
 
 }  // namespace
 
-RootDisks::RootDisks(const std::filesystem::path& target) : root_(target) {
+RootDisks::RootDisks(const std::filesystem::path& target, ImageDisk image) : root_(target) {
   try {
-    mount(kImageDisk, kLower, "erofs", MS_RDONLY, nullptr);
+    if (image == ImageDisk::kMounted) {
+      mounted_.emplace_back(kLower);
+    } else {
+      mount(kImageDisk, kLower, "erofs", MS_RDONLY, nullptr);
+    }
     mount(kScratchDisk, kScratch, "ext4", MS_NOATIME, "discard");
     make_upper();
     mount("overlay", target, "overlay", 0, "lowerdir=/run/lower,upperdir=/run/scratch/upper,workdir=/run/scratch/work");
@@ -66,9 +70,10 @@ void RootDisks::mount(const std::filesystem::path& source, const std::filesystem
   mounted_.push_back(target);
 }
 
-void RootDisks::unmount() {
+void RootDisks::unmount(ImageDisk image) {
   for (; !mounted_.empty(); mounted_.pop_back()) {
-    if (::umount2(mounted_.back().c_str(), 0) != 0) {
+    bool stays = image == ImageDisk::kMounted && mounted_.back() == kLower;
+    if (!stays && ::umount2(mounted_.back().c_str(), 0) != 0) {
       throw system_error(fmt::format("unmount '{}' in the guest", mounted_.back().native()));
     }
   }

@@ -7,18 +7,20 @@
 
 namespace bulkhead::agent {
 
+enum class ImageDisk { kUnmounted, kMounted };
+
 class RootDisks {
  public:
-  /// Mounts on `target`, a folder. On failure nothing stays mounted. Throws naming the disk.
-  explicit RootDisks(const std::filesystem::path& target);
+  /// Mounts on `target`, a folder. On failure nothing stays mounted. Throws naming the disk. `image`: what was left of it.
+  RootDisks(const std::filesystem::path& target, ImageDisk image);
   ~RootDisks();
   RootDisks(const RootDisks&) = delete;
   RootDisks& operator=(const RootDisks&) = delete;
 
   /// The container's root, as its upper and lower parts are joined.
   const std::filesystem::path& root() const { return root_; }
-  /// Throws where something still uses them; what was written is on the disk afterwards.
-  void unmount();
+  /// Throws where something still uses them; what was written is on the disk afterwards. The image may stay.
+  void unmount(ImageDisk image);
 
  private:
   void mount(const std::filesystem::path& source, const std::filesystem::path& target, const char* type, unsigned long flags,

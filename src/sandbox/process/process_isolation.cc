@@ -35,7 +35,11 @@ void ProcessIsolation::probe() {
 std::unique_ptr<Sandbox> ProcessIsolation::create(SandboxSpec spec) {
   const std::string id = spec.id;
   try {
-    return std::make_unique<ProcessSandbox>(std::move(spec));
+    std::optional<linux::SeccompFilter> seccomp;
+    if (spec.spec.linux_.seccomp) {
+      seccomp = linux::load_seccomp(*spec.spec.linux_.seccomp, spec.cache_folder);
+    }
+    return std::make_unique<ProcessSandbox>(std::move(spec), std::move(seccomp));
   } catch (const std::filesystem::filesystem_error& error) {
     throw Error(ErrorCode::kInternal, "create container '" + id + "': " + error.what());
   }

@@ -36,11 +36,12 @@ linux::Cgroup cgroup_of(const std::string& id, const oci::Spec& spec) {
   return linux::Cgroup(spec.linux_.cgroups_path.empty() ? "/bulkhead/" + id : spec.linux_.cgroups_path);
 }
 
-ProcessSandbox::ProcessSandbox(SandboxSpec spec)
-    : id_(std::move(spec.id)),
-      spec_(std::move(spec.spec)),
-      cache_folder_(std::move(spec.cache_folder)),
-      cgroup_(cgroup_of(id_, spec_)) {
+ProcessSandbox::ProcessSandbox(SandboxSpec spec, std::optional<linux::SeccompFilter> seccomp)
+    : id_(std::move(spec.id)), spec_(std::move(spec.spec)), seccomp_(std::move(seccomp)), cgroup_(cgroup_of(id_, spec_)) {
+  // SECURITY: a filter that somebody wants and nobody has compiled must not be none.
+  if (spec_.linux_.seccomp && !seccomp_) {
+    throw Error(ErrorCode::kInternal, fmt::format("the seccomp filter of container {} was not compiled", id_));
+  }
   cgroup_.create(spec_.linux_.resources);
   auto undo = ScopeGuard([this] {
     try {
@@ -54,7 +55,7 @@ ProcessSandbox::ProcessSandbox(SandboxSpec spec)
                                  .rootfs = rootfs_of(spec.rootfs),
                                  .streams = streams_of(std::move(spec.io)),
                                  .cgroup = cgroup_,
-                                 .cache_folder = cache_folder_});
+                                 .seccomp = seccomp_});
   adopt(init_, runner::launch(std::move(plan), {.uid_mappings = spec_.linux_.uid_mappings,
                                                 .gid_mappings = spec_.linux_.gid_mappings,
                                                 .oom_score_adj = spec_.process.oom_score_adj}));
@@ -114,7 +115,7 @@ StartedProcess& ProcessSandbox::exec(const std::string& exec_id, const oci::Proc
                                  .process = process,
                                  .streams = streams_of(std::move(io)),
                                  .cgroup = cgroup_,
-                                 .cache_folder = cache_folder_,
+                                 .seccomp = seccomp_,
                                  .init_pidfd = init_.launched->pidfd()});
   auto adjust = process.oom_score_adj ? process.oom_score_adj : spec_.process.oom_score_adj;
   auto launched = runner::launch(std::move(plan), {.uid_mappings = {}, .gid_mappings = {}, .oom_score_adj = adjust});

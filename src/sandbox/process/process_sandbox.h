@@ -3,9 +3,11 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "linux/cgroup.h"
+#include "linux/seccomp.h"
 #include "runner/launch.h"
 #include "sandbox/sandbox.h"
 
@@ -16,8 +18,8 @@ linux::Cgroup cgroup_of(const std::string& id, const oci::Spec& spec);
 
 class ProcessSandbox final : public Sandbox {
  public:
-  /// Builds everything; on failure nothing is left.
-  explicit ProcessSandbox(SandboxSpec spec);
+  /// Builds everything; on failure nothing is left. `seccomp`: the spec's section, compiled.
+  ProcessSandbox(SandboxSpec spec, std::optional<linux::SeccompFilter> seccomp);
   /// Destroys what is left, so that no process outlives its wall's owner.
   ~ProcessSandbox() override;
 
@@ -50,7 +52,7 @@ class ProcessSandbox final : public Sandbox {
 
   std::string id_;
   oci::Spec spec_;
-  std::filesystem::path cache_folder_;
+  std::optional<linux::SeccompFilter> seccomp_;
   linux::Cgroup cgroup_;
   Live init_;
   std::map<std::string, Live> execs_;

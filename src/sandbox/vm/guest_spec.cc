@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "agent/protocol/protocol.h"
 #include "support/error.h"
@@ -75,7 +76,8 @@ void take_namespaces(GuestSpec& guest) {
 }  // namespace
 
 GuestSpec make_guest_spec(const oci::Spec& spec) {
-  GuestSpec guest{.spec = spec, .files = {}, .shares = {}, .network_namespace = {}};
+  GuestSpec guest{.spec = spec, .seccomp = {}, .files = {}, .shares = {}, .network_namespace = {}};
+  guest.seccomp = std::exchange(guest.spec.linux_.seccomp, std::nullopt);
   check_namespaces(spec);
   take_namespaces(guest);
   take_mounts(guest);

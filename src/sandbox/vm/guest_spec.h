@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct CopiedFile {
 
 struct GuestSpec {
   oci::Spec spec;
+  std::optional<oci::Seccomp> seccomp;  // taken out of the spec: it goes to the guest compiled
   std::vector<CopiedFile> files;
   std::vector<ShareSpec> shares;            // number n is the guest's <kSharesFolder>/<n>
   std::filesystem::path network_namespace;  // of the host, empty: the container has no network but a loopback

@@ -93,15 +93,6 @@ Packet receive_packet(int socket) {
   return packet;
 }
 
-std::string identity_of(const std::filesystem::path& file) {
-  struct stat status {};
-  if (::stat(file.c_str(), &status) != 0) {
-    throw system_error(fmt::format("stat '{}'", file.native()));
-  }
-  return fmt::format("{} {} {} {} {}.{}\n", file.native(), status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
-                     status.st_mtim.tv_nsec);
-}
-
 KeeperAnswer to_answer(Packet packet) {
   std::string kind = packet.content.value("kind", "");
   auto& files = packet.files;
@@ -110,7 +101,8 @@ KeeperAnswer to_answer(Packet packet) {
                        .pidfd = std::move(files[0]),
                        .monitor = std::move(files[1]),
                        .agent = std::move(files[2]),
-                       .network_namespace = std::move(files[3])};
+                       .network_namespace = std::move(files[3]),
+                       .image = packet.content.value("image", "")};
   }
   if (kind == "template" && files.size() == 2) {
     return Template{.memory = std::move(files[0]), .devices = std::move(files[1])};
@@ -125,6 +117,15 @@ KeeperAnswer to_answer(Packet packet) {
 }
 
 }  // namespace
+
+std::string identity_of(const std::filesystem::path& file) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) {
+    throw system_error(fmt::format("stat '{}'", file.native()));
+  }
+  return fmt::format("{} {} {} {} {}.{}\n", file.native(), status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                     status.st_mtim.tv_nsec);
+}
 
 std::string template_key(const KeeperRequest& request) {
   std::string key;
@@ -143,7 +144,8 @@ KeeperRequest make_request(const Configuration& configuration, const MachineShap
                         .qemu = configuration.qemu,
                         .kernel = configuration.kernel,
                         .initramfs = configuration.initramfs,
-                        .key = {}};
+                        .key = {},
+                        .image = {}};
   request.key = template_key(request);
   return request;
 }
@@ -169,7 +171,10 @@ KeeperAnswer ask_keeper(const std::filesystem::path& path, const KeeperRequest& 
                {"qemu", request.qemu.native()},
                {"kernel", request.kernel.native()},
                {"initramfs", request.initramfs.native()},
-               {"key", request.key}};
+               {"key", request.key},
+               {"image_disk", request.image.disk.native()},
+               {"image_identity", request.image.identity},
+               {"program", request.image.program}};
   send_packet(socket.get(), content, {});
   return to_answer(receive_packet(socket.get()));
 }
@@ -190,7 +195,10 @@ KeeperRequest receive_request(int connection) {
             .qemu = content.at("qemu").get<std::string>(),
             .kernel = content.at("kernel").get<std::string>(),
             .initramfs = content.at("initramfs").get<std::string>(),
-            .key = content.at("key").get<std::string>()};
+            .key = content.at("key").get<std::string>(),
+            .image = {.disk = content.at("image_disk").get<std::string>(),
+                      .identity = content.at("image_identity").get<std::string>(),
+                      .program = content.at("program").get<std::string>()}};
   } catch (const json::exception& error) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("a request to the keeper of VMs: {}", error.what()));
   }
@@ -198,7 +206,7 @@ KeeperRequest receive_request(int connection) {
 
 void send_answer(int connection, const KeeperAnswer& answer) {
   if (const auto* warm = std::get_if<WarmMachine>(&answer)) {
-    send_packet(connection, json{{"kind", "warm"}, {"pid", warm->pid}},
+    send_packet(connection, json{{"kind", "warm"}, {"pid", warm->pid}, {"image", warm->image}},
                 {warm->pidfd.get(), warm->monitor.get(), warm->agent.get(), warm->network_namespace.get()});
   } else if (const auto* saved = std::get_if<Template>(&answer)) {
     send_packet(connection, json{{"kind", "template"}}, {saved->memory.get(), saved->devices.get()});

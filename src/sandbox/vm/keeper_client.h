@@ -23,11 +23,19 @@ enum class Wanted {
   kRemoval,   // nothing: the template of this kind and what was made of it are broken
 };
 
+/// What the container runs. VMs that wait can be prepared for it; such a one is given to containers of that image alone.
+struct ImageToRun {
+  std::filesystem::path disk;
+  std::string identity;  // of the disk's file; empty: nothing is known
+  std::string program;   // as the container's command names it
+};
+
 struct KeeperRequest {
   Wanted wanted = Wanted::kWarm;
   MachineShape shape;
   std::filesystem::path qemu, kernel, initramfs;
   std::string key;  // template_key() as the asker computes it
+  ImageToRun image;
 };
 
 struct StockCount {
@@ -42,6 +50,9 @@ using KeeperAnswer = std::variant<std::monostate, WarmMachine, Template, StockCo
 std::string template_key(const KeeperRequest& request);
 
 KeeperRequest make_request(const Configuration& configuration, const MachineShape& shape, Wanted wanted);
+
+/// Of a file: another one under its name, or another content, gives another text. Throws where it is not there.
+std::string identity_of(const std::filesystem::path& file);
 
 /// Nothing where no keeper listens. Throws kDeadlineExceeded where it doesn't answer, kDataLoss where it answers nonsense.
 KeeperAnswer ask_keeper(const std::filesystem::path& socket, const KeeperRequest& request);

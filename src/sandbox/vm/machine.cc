@@ -150,7 +150,8 @@ WarmMachine Machine::give_away() {
 
 Machine::~Machine() { kill(); }
 
-void Machine::change_disks(const UniqueFd& image, const UniqueFd& scratch) { vm::change_disks(*qmp_, image, scratch); }
+void Machine::change_image(const UniqueFd& image) { vm::change_image(*qmp_, image); }
+void Machine::change_scratch(const UniqueFd& scratch) { vm::change_scratch(*qmp_, scratch); }
 
 void Machine::save(const UniqueFd& file, std::chrono::milliseconds timeout) {
   stop();

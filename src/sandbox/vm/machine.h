@@ -41,6 +41,7 @@ struct WarmMachine {
   pid_t pid = 0;
   UniqueFd pidfd, monitor, agent;
   UniqueFd network_namespace;  // where its tap is
+  std::string image;           // whose disk it has, mounted in the guest: its identity. Empty: none
 };
 
 class Machine {
@@ -66,8 +67,9 @@ class Machine {
 
   pid_t pid() const { return pid_; }
   UniqueFd take_agent_channel() { return std::move(agent_); }
-  /// New files for both disks, which the guest must not use now.
-  void change_disks(const UniqueFd& image, const UniqueFd& scratch);
+  /// A new file for a disk, which the guest must not use now; once for each disk in a machine's life.
+  void change_image(const UniqueFd& image);
+  void change_scratch(const UniqueFd& scratch);
   /// Stops, and writes all but the memory to `file`.
   void save(const UniqueFd& file, std::chrono::milliseconds timeout);
   void stop();

@@ -47,6 +47,28 @@ std::string await_status(Qmp& qmp, const char* query, Busy busy, std::chrono::mi
   }
 }
 
+/// The names and sets that qemu_arguments() gave.
+struct DiskChange {
+  const char *device, *node, *new_node, *discard;
+  bool read_only;
+  int old_set, new_set;
+};
+
+void change_disk(Qmp& qmp, const DiskChange& change, const UniqueFd& file) {
+  std::string device = fmt::format("/machine/peripheral/{}", change.device);
+  std::string path = fmt::format("/dev/fdset/{}", change.new_set);
+  qmp.execute_all({{.name = "add-fd", .arguments = {{"fdset-id", change.new_set}}, .file = file.get()},
+                   {.name = "blockdev-add",
+                    .arguments = {{"driver", "raw"},
+                                  {"node-name", change.new_node},
+                                  {"read-only", change.read_only},
+                                  {"discard", change.discard},
+                                  {"file", {{"driver", "file"}, {"filename", path}, {"locking", "off"}}}}},
+                   {.name = "qom-set", .arguments = {{"path", device}, {"property", "drive"}, {"value", change.new_node}}},
+                   {.name = "blockdev-del", .arguments = {{"node-name", change.node}}},
+                   {.name = "remove-fd", .arguments = {{"fdset-id", change.old_set}}}});
+}
+
 }  // namespace
 
 void save_devices(Qmp& qmp, int file, std::chrono::milliseconds timeout) {
@@ -70,43 +92,28 @@ void restore_devices(Qmp& qmp, int file, std::chrono::milliseconds timeout) {
   qmp.execute("cont");
 }
 
-void change_disks(Qmp& qmp, const UniqueFd& image, const UniqueFd& scratch) {
-  // The names and sets that qemu_arguments() gave; a machine's disks are changed once in its life.
-  struct Change {
-    const char *device, *node, *new_node, *discard;
-    bool read_only;
-    int old_set, new_set, file;
-  };
-  const std::array changes{Change{.device = "disk0",
-                                  .node = "image",
-                                  .new_node = "new-image",
-                                  .discard = "ignore",
-                                  .read_only = true,
-                                  .old_set = 1,
-                                  .new_set = 11,
-                                  .file = image.get()},
-                           Change{.device = "disk1",
-                                  .node = "scratch",
-                                  .new_node = "new-scratch",
-                                  .discard = "unmap",
-                                  .read_only = false,
-                                  .old_set = 2,
-                                  .new_set = 12,
-                                  .file = scratch.get()}};
-  for (const Change& change : changes) {
-    std::string device = fmt::format("/machine/peripheral/{}", change.device);
-    std::string file = fmt::format("/dev/fdset/{}", change.new_set);
-    qmp.execute_all({{.name = "add-fd", .arguments = {{"fdset-id", change.new_set}}, .file = change.file},
-                     {.name = "blockdev-add",
-                      .arguments = {{"driver", "raw"},
-                                    {"node-name", change.new_node},
-                                    {"read-only", change.read_only},
-                                    {"discard", change.discard},
-                                    {"file", {{"driver", "file"}, {"filename", file}, {"locking", "off"}}}}},
-                     {.name = "qom-set", .arguments = {{"path", device}, {"property", "drive"}, {"value", change.new_node}}},
-                     {.name = "blockdev-del", .arguments = {{"node-name", change.node}}},
-                     {.name = "remove-fd", .arguments = {{"fdset-id", change.old_set}}}});
-  }
+void change_image(Qmp& qmp, const UniqueFd& image) {
+  change_disk(qmp,
+              {.device = "disk0",
+               .node = "image",
+               .new_node = "new-image",
+               .discard = "ignore",
+               .read_only = true,
+               .old_set = 1,
+               .new_set = 11},
+              image);
+}
+
+void change_scratch(Qmp& qmp, const UniqueFd& scratch) {
+  change_disk(qmp,
+              {.device = "disk1",
+               .node = "scratch",
+               .new_node = "new-scratch",
+               .discard = "unmap",
+               .read_only = false,
+               .old_set = 2,
+               .new_set = 12},
+              scratch);
 }
 
 }  // namespace bulkhead::sandbox::vm

@@ -17,8 +17,9 @@ void save_devices(Qmp& qmp, int file, std::chrono::milliseconds timeout);
 /// each machine needs an open file of its own.
 void restore_devices(Qmp& qmp, int file, std::chrono::milliseconds timeout);
 
-/// New files for the image's disk and the container's. The guest must not use them meanwhile; the new files have the old ones'
-/// size.
-void change_disks(Qmp& qmp, const UniqueFd& image, const UniqueFd& scratch);
+/// A new file for the image's disk, for the container's. The guest must not use the disk meanwhile; the new file has the old
+/// one's size. Each disk can be changed once.
+void change_image(Qmp& qmp, const UniqueFd& image);
+void change_scratch(Qmp& qmp, const UniqueFd& scratch);
 
 }  // namespace bulkhead::sandbox::vm

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <utility>
@@ -12,7 +11,7 @@
 #include "facts/bounds.h"
 #include "facts/facts.pb.h"
 #include "facts/measure.h"
-#include "linux/seccomp.h"
+#include "sandbox/vm/create_request.h"
 #include "sandbox/vm/vm_start.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -38,29 +37,6 @@ oci::Resources host_resources(const oci::Resources& asked, uint64_t memory) {
   host.cpuset_cpus = asked.cpuset_cpus;
   host.cpuset_mems = asked.cpuset_mems;
   return host;
-}
-
-template <typename Request>
-void set_streams(Request& request, const GuestProcess& process) {
-  request.mutable_streams()->set_in(process.has_input());
-  request.mutable_streams()->set_out(process.has_output());
-  request.mutable_streams()->set_err(process.has_error());
-}
-
-void add_files(wire::CreateRequest& request, const std::vector<CopiedFile>& files) {
-  constexpr size_t kMaxFile = 256UL << 10;
-  for (const CopiedFile& file : files) {
-    struct stat status {};
-    if (::stat(file.source.c_str(), &status) != 0) {
-      throw system_error(fmt::format("stat '{}'", file.source.native()));
-    }
-    wire::File& copy = *request.add_files();
-    copy.set_name(file.name);
-    copy.set_content(read_file(file.source, kMaxFile));
-    copy.set_mode(status.st_mode & 07777);
-    copy.set_uid(status.st_uid);
-    copy.set_gid(status.st_gid);
-  }
 }
 
 }  // namespace
@@ -107,17 +83,8 @@ void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
 
 void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
   init_ = std::make_shared<GuestProcess>(*session_, "", guest.spec.process.terminal, std::move(spec.io));
-  wire::CreateRequest request;
-  request.set_id(id_);
-  request.set_spec(oci::to_json(guest.spec));
+  wire::CreateRequest request = make_create_request(id_, guest, spec.cache_folder);
   set_streams(request, *init_);
-  add_files(request, guest.files);
-  request.set_shares(!guest.shares.empty());
-  if (guest.spec.linux_.seccomp) {
-    linux::SeccompEntry entry = linux::seccomp_entry(*guest.spec.linux_.seccomp, spec.cache_folder);
-    request.mutable_seccomp_filter()->set_name(entry.name);
-    request.mutable_seccomp_filter()->set_content(entry.content);
-  }
   call("Create", request);
   if (moved_.valid()) {
     moved_.get();  // from here on the host's limits hold
@@ -367,7 +334,7 @@ void VmSandbox::release_guest() {
       resume();
     }
     wire::Empty nothing;
-    session_->call("Release", wire::Empty(), nothing, configuration_.answer_timeout);
+    session_->call("Release", wire::ReleaseRequest(), nothing, configuration_.answer_timeout);
   } catch (const Error& error) {
     log::warn("container {}: its disk was not unmounted: {}", id_, error.message());
   }

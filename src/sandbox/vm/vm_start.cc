@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
 #include "sandbox/vm/accelerator.h"
+#include "sandbox/vm/entropy.h"
 #include "sandbox/vm/keeper_client.h"
 #include "sandbox/vm/tap.h"
 #include "support/error.h"
@@ -24,14 +24,6 @@ namespace bulkhead::sandbox::vm {
 namespace {
 
 namespace wire = agent::wire;
-
-std::string random_bytes(size_t size) {
-  std::string bytes(size, '\0');
-  if (::getrandom(bytes.data(), size, 0) != static_cast<ssize_t>(size)) {
-    throw system_error("get random bytes");
-  }
-  return bytes;
-}
 
 void fill(wire::Network& network, const GuestLink& link) {
   network.set_mac_address(link.mac_address);
@@ -109,7 +101,11 @@ class Starter {
 
   KeeperAnswer ask(Wanted wanted) const {
     try {
-      return ask_keeper(keeper_, make_request(configuration_, shape_, wanted));
+      KeeperRequest request = make_request(configuration_, shape_, wanted);
+      request.image = {.disk = disks_.image,
+                       .identity = identity_of(disks_.image),
+                       .program = guest_.spec.process.args.empty() ? std::string() : guest_.spec.process.args[0]};
+      return ask_keeper(keeper_, request);
     } catch (const Error& error) {
       log::warn("container {}: {}", spec_.id, error.message());
       return std::monostate();
@@ -129,11 +125,15 @@ class Starter {
   RunningVm take(WarmMachine warm) const {
     RunningVm vm;
     UniqueFd network_namespace = std::move(warm.network_namespace);
+    bool has_image = !warm.image.empty();
     vm.machine = Machine::adopt(configuration_, std::move(warm));
     // The kernel takes its time for this (docs/decisions/0003); the container is created in the guest meanwhile.
     vm.moved = std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); });
     join_network(vm, network_namespace);
-    vm.machine->change_disks(open_disk(disks_.image, O_RDONLY).file, open_disk(disks_.scratch, O_RDWR).file);
+    if (!has_image) {
+      vm.machine->change_image(open_disk(disks_.image, O_RDONLY).file);
+    }
+    vm.machine->change_scratch(open_disk(disks_.scratch, O_RDWR).file);
     configure(vm, kPatience);
     return vm;
   }

@@ -132,7 +132,10 @@ void make(Stock& stock, const Configuration& configuration, const linux::Cgroup&
         stock.put(job->request.key, workshop->make_template(job->request));
       }
     } catch (const std::exception& error) {
-      if (stock.note_failure(job->request.key)) {
+      if (!job->request.image.identity.empty() && job->from) {
+        stock.forget_image(job->request.key, job->request.image.identity);  // the kind itself may be fine
+        log::warn("vm-keeper: prepare a VM for '{}': {}", job->request.image.disk.native(), error.what());
+      } else if (stock.note_failure(job->request.key)) {
         log::warn("vm-keeper: make a {}: {}", job->from ? "VM that waits" : "template", error.what());
       }
     }

@@ -36,12 +36,16 @@ Stock::Shelf* Stock::find(const std::string& key) {
   return found == shelves_.end() ? nullptr : &*found;
 }
 
+void Stock::end(const WarmMachine& warm) {
+  try {
+    linux::send_signal(warm.pidfd.get(), SIGKILL);
+  } catch (const Error&) {  // it has ended by itself
+  }
+}
+
 void Stock::end(Shelf& shelf) {
   for (const WarmMachine& warm : shelf.warm) {
-    try {
-      linux::send_signal(warm.pidfd.get(), SIGKILL);
-    } catch (const Error&) {  // it has ended by itself
-    }
+    end(warm);
   }
   shelf.warm.clear();
 }
@@ -62,15 +66,22 @@ Stock::Shelf& Stock::shelf_of(const KeeperRequest& request) {
   return shelves_.front();
 }
 
-std::optional<WarmMachine> Stock::take_warm(Shelf& shelf) {
-  while (!shelf.warm.empty()) {
-    WarmMachine warm = std::move(shelf.warm.front());
-    shelf.warm.pop_front();
-    if (!has_ended(warm.pidfd)) {
-      return warm;
-    }
+/// One that is prepared for the image, else one that has seen none.
+std::optional<WarmMachine> Stock::take_warm(Shelf& shelf, const std::string& image) {
+  std::erase_if(shelf.warm, [](const WarmMachine& warm) { return has_ended(warm.pidfd); });
+  auto found = shelf.warm.end();
+  for (const std::string& wanted : {image, std::string()}) {
+    // SECURITY: a guest in which a program of one image has run is never given to a container of another.
+    found = found != shelf.warm.end() ? found
+                                      : std::find_if(shelf.warm.begin(), shelf.warm.end(),
+                                                     [&](const WarmMachine& warm) { return warm.image == wanted; });
   }
-  return std::nullopt;
+  if (found == shelf.warm.end()) {
+    return std::nullopt;
+  }
+  WarmMachine warm = std::move(*found);
+  shelf.warm.erase(found);
+  return warm;
 }
 
 KeeperAnswer Stock::take(const KeeperRequest& request) {
@@ -79,7 +90,8 @@ KeeperAnswer Stock::take(const KeeperRequest& request) {
   changed_.notify_all();
   Shelf& shelf = shelf_of(request);
   if (request.wanted == Wanted::kWarm) {
-    if (auto warm = take_warm(shelf)) {
+    shelf.request.image = request.image;
+    if (auto warm = take_warm(shelf, request.image.identity)) {
       return std::move(*warm);
     }
   }
@@ -121,11 +133,43 @@ std::optional<Job> Stock::next_job() {
   if (!shelves_.empty()) {
     Shelf& newest = shelves_.front();
     std::erase_if(newest.warm, [](const WarmMachine& warm) { return has_ended(warm.pidfd); });
-    if (newest.made && newest.failures < kMaxFailures && newest.warm.size() < warm_) {
-      return Job{.request = newest.request, .from = newest.made};
+    if (newest.made && newest.failures < kMaxFailures) {
+      return next_warm(newest);
     }
   }
   return std::nullopt;
+}
+
+/// Half of those that wait, or one more, are for the image that was asked for last; the others have seen no image.
+std::optional<Job> Stock::next_warm(Shelf& shelf) {
+  const std::string& image = shelf.request.image.identity;
+  const auto count = [&](const std::string& wanted) {
+    return static_cast<unsigned>(
+        std::count_if(shelf.warm.begin(), shelf.warm.end(), [&](const WarmMachine& warm) { return warm.image == wanted; }));
+  };
+  unsigned prepared = image.empty() ? 0 : (warm_ + 1) / 2;
+  Job job{.request = shelf.request, .from = shelf.made};
+  if (!image.empty() && count(image) < prepared) {
+    if (shelf.warm.size() >= warm_) {
+      make_room(shelf);
+    }
+    return job;
+  }
+  if (count("") < warm_ - prepared && shelf.warm.size() < warm_) {
+    job.request.image = {};
+    return job;
+  }
+  return std::nullopt;
+}
+
+/// One goes that isn't prepared for the image that was asked for last.
+void Stock::make_room(Shelf& shelf) {
+  auto found = std::find_if(shelf.warm.begin(), shelf.warm.end(),
+                            [&](const WarmMachine& warm) { return warm.image != shelf.request.image.identity; });
+  if (found != shelf.warm.end()) {
+    end(*found);
+    shelf.warm.erase(found);
+  }
 }
 
 std::optional<Job> Stock::await_job() {
@@ -167,6 +211,13 @@ bool Stock::note_failure(const std::string& key) {
     ++shelf->failures;
   }
   return !stopped_;
+}
+
+void Stock::forget_image(const std::string& key, const std::string& identity) {
+  std::lock_guard lock(mutex_);
+  if (Shelf* shelf = find(key); shelf != nullptr && shelf->request.image.identity == identity) {
+    shelf->request.image = {};
+  }
 }
 
 void Stock::stop() {

@@ -18,7 +18,7 @@
 
 namespace bulkhead::sandbox::vm {
 
-/// Work for the maker: a template where `from` is null, else a warm VM.
+/// Work for the maker: a template where `from` is null, else a warm VM; for `request.image` where that has an identity.
 struct Job {
   KeeperRequest request;
   std::shared_ptr<const Template> from;
@@ -43,6 +43,8 @@ class Stock {
   /// Making for this kind failed: it is tried a few times, then no more until the kind is forgotten. False where it failed
   /// because the keeper ends.
   bool note_failure(const std::string& key);
+  /// No VM could be prepared for this image: none is, until another image was asked for.
+  void forget_image(const std::string& key, const std::string& identity);
   void stop();
 
   /// Collects VMs of ours that have ended, given away or not.
@@ -60,9 +62,12 @@ class Stock {
 
   Shelf& shelf_of(const KeeperRequest& request);
   Shelf* find(const std::string& key);
-  std::optional<WarmMachine> take_warm(Shelf& shelf);
+  static std::optional<WarmMachine> take_warm(Shelf& shelf, const std::string& image);
+  std::optional<Job> next_warm(Shelf& shelf);
+  static void make_room(Shelf& shelf);
   std::optional<Job> next_job();
   static void end(Shelf& shelf);
+  static void end(const WarmMachine& warm);
 
   const unsigned warm_;
   const std::chrono::milliseconds quiet_;

@@ -60,13 +60,17 @@ ThrowawayDisks::ThrowawayDisks(const std::filesystem::path& folder) {
     std::error_code ignored;
     std::filesystem::remove_all(work, ignored);
   });
-  for (const char* name : {"root/proc", "root/sys", "root/dev"}) {
+  for (const char* name : {"root/proc", "root/sys", "root/dev", "root/etc"}) {
     make_folders(work / name);
   }
   replace_file(work / "root/warm-up", "", 0755, Durability::kUnsynced);
+  replace_file(work / "root/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0644, Durability::kUnsynced);
+  replace_file(work / "root/etc/group", "root:x:0:\n", 0644, Durability::kUnsynced);
   run("mkfs.erofs", {(work / "image").native(), (work / "root").native()});
-  // A small file system on a disk of the size that all have.
-  run("mkfs.ext4", {"-q", "-F", "-m", "0", (work / "scratch").native(), "64M"});
+  // As the disks of containers are made (storage/disks.cc).
+  run("mkfs.ext4",
+      {"-q", "-F", "-m", "0", "-i", "65536", "-J", "size=8", "-E", "nodiscard,assume_storage_prezeroed=1,root_owner=0:0",
+       (work / "scratch").native(), fmt::format("{}k", kDiskSize >> 10)});
   image_ = take_into_memory(work / "image");
   seal(image_);
   pristine_ = take_into_memory(work / "scratch");

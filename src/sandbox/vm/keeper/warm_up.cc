@@ -4,13 +4,18 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
 #include "oci/runtime_spec.h"
+#include "sandbox/vm/create_request.h"
+#include "sandbox/vm/entropy.h"
 #include "sandbox/vm/guest_process.h"
+#include "sandbox/vm/guest_spec.h"
 #include "support/error.h"
+#include "support/time.h"
 
 namespace bulkhead::sandbox::vm {
 namespace {
@@ -21,6 +26,7 @@ constexpr const char* kProgram = "/warm-up";
 
 oci::Process make_process() {
   oci::Process process;
+  process.user.username = "0";
   process.args = {kProgram, agent::kWarmUpArgument};
   process.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME=warm"};
   std::vector<std::string> all = {"CAP_CHOWN",      "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",     "CAP_MKNOD",
@@ -28,41 +34,161 @@ oci::Process make_process() {
                                   "CAP_SYS_CHROOT", "CAP_KILL",         "CAP_NET_BIND_SERVICE", "CAP_AUDIT_WRITE"};
   process.capabilities =
       oci::Capabilities{.bounding = all, .effective = all, .inheritable = {}, .permitted = all, .ambient = {}};
+  process.oom_score_adj = 0;
   return process;
 }
 
-/// What ordinary containers have.
+std::vector<oci::Mount> make_mounts() {
+  std::vector<oci::Mount> mounts = {
+      {.destination = "/proc", .type = "proc", .source = "proc", .options = {"nosuid", "noexec", "nodev"}},
+      {.destination = "/dev",
+       .type = "tmpfs",
+       .source = "tmpfs",
+       .options = {"nosuid", "strictatime", "mode=755", "size=65536k"}},
+      {.destination = "/dev/pts",
+       .type = "devpts",
+       .source = "devpts",
+       .options = {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
+      {.destination = "/sys", .type = "sysfs", .source = "sysfs", .options = {"nosuid", "noexec", "nodev", "ro"}},
+      {.destination = "/sys/fs/cgroup", .type = "cgroup", .source = "cgroup", .options = {"ro", "nosuid", "noexec", "nodev"}},
+      {.destination = "/dev/mqueue", .type = "mqueue", .source = "mqueue", .options = {"nosuid", "noexec", "nodev"}},
+      {.destination = "/dev/shm",
+       .type = "tmpfs",
+       .source = "shm",
+       .options = {"nosuid", "noexec", "nodev", "mode=1777", "size=67108864"}}};
+  for (const char* copied : {"/etc/resolv.conf", "/etc/hostname", "/etc/hosts"}) {
+    mounts.push_back({.destination = copied, .type = "bind", .source = "/dev/null", .options = {"rbind", "rprivate"}});
+  }
+  return mounts;
+}
+
+/// The devices of any container: null, zero, full, random, urandom, tty, console, ptmx and pseudo-terminals.
+std::vector<oci::DeviceRule> make_device_rules() {
+  std::vector<oci::DeviceRule> rules = {{.allow = false, .type = 'a', .major = {}, .minor = {}, .access = "rwm"},
+                                        {.allow = true, .type = 'c', .major = {}, .minor = {}, .access = "m"},
+                                        {.allow = true, .type = 'b', .major = {}, .minor = {}, .access = "m"}};
+  for (auto [major, minor] : {std::pair{1, 3}, {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 1}, {5, 2}}) {
+    rules.push_back({.allow = true, .type = 'c', .major = major, .minor = minor, .access = "rwm"});
+  }
+  rules.push_back({.allow = true, .type = 'c', .major = 136, .minor = {}, .access = "rwm"});
+  return rules;
+}
+
+/// Of the default filter's kind and size: what it takes to load one is in its length.
+oci::Seccomp make_seccomp() {
+  oci::SyscallRule refused{.names = {}, .action = "SCMP_ACT_ERRNO", .errno_ret = 1, .args = {}};
+  for (const char* name : {"acct",
+                           "add_key",
+                           "bpf",
+                           "clock_adjtime",
+                           "clock_settime",
+                           "create_module",
+                           "delete_module",
+                           "fanotify_init",
+                           "finit_module",
+                           "fsconfig",
+                           "fsmount",
+                           "fsopen",
+                           "fspick",
+                           "get_mempolicy",
+                           "init_module",
+                           "ioperm",
+                           "iopl",
+                           "kcmp",
+                           "kexec_file_load",
+                           "kexec_load",
+                           "keyctl",
+                           "lookup_dcookie",
+                           "mbind",
+                           "mount",
+                           "mount_setattr",
+                           "move_mount",
+                           "move_pages",
+                           "name_to_handle_at",
+                           "nfsservctl",
+                           "open_by_handle_at",
+                           "open_tree",
+                           "perf_event_open",
+                           "pivot_root",
+                           "process_vm_readv",
+                           "process_vm_writev",
+                           "ptrace",
+                           "query_module",
+                           "quotactl",
+                           "reboot",
+                           "request_key",
+                           "set_mempolicy",
+                           "setdomainname",
+                           "sethostname",
+                           "setns",
+                           "settimeofday",
+                           "stime",
+                           "swapoff",
+                           "swapon",
+                           "sysfs",
+                           "umount",
+                           "umount2",
+                           "unshare",
+                           "uselib",
+                           "userfaultfd",
+                           "ustat",
+                           "vhangup",
+                           "vm86",
+                           "vm86old"}) {
+    refused.names.emplace_back(name);
+  }
+  return {.default_action = "SCMP_ACT_ALLOW",
+          .default_errno_ret = {},
+          .architectures = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"},
+          .flags = {},
+          .syscalls = {std::move(refused)}};
+}
+
+/// What ordinary containers have: the more alike, the less is done for the first time when one comes.
 oci::Spec make_spec() {
   oci::Spec spec;
   spec.root.path = "rootfs";
   spec.process = make_process();
-  spec.mounts = {{.destination = "/proc", .type = "proc", .source = "proc", .options = {"nosuid", "noexec", "nodev"}},
-                 {.destination = "/dev", .type = "tmpfs", .source = "tmpfs", .options = {"nosuid", "mode=755", "size=65536k"}},
-                 {.destination = "/dev/pts",
-                  .type = "devpts",
-                  .source = "devpts",
-                  .options = {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
-                 {.destination = "/sys", .type = "sysfs", .source = "sysfs", .options = {"nosuid", "noexec", "nodev", "ro"}},
-                 {.destination = "/dev/mqueue", .type = "mqueue", .source = "mqueue", .options = {"nosuid", "noexec", "nodev"}},
-                 {.destination = "/dev/shm",
-                  .type = "tmpfs",
-                  .source = "shm",
-                  .options = {"nosuid", "noexec", "nodev", "mode=1777", "size=67108864"}},
-                 {.destination = kProgram, .type = "bind", .source = agent::kAgentProgram, .options = {"bind", "ro"}}};
-  for (const char* type : {"pid", "ipc", "uts", "mount"}) {
+  spec.hostname = "warm";
+  spec.mounts = make_mounts();
+  for (const char* type : {"mount", "uts", "pid", "ipc", "cgroup"}) {
     spec.linux_.namespaces.push_back({.type = type, .path = {}});
   }
   spec.linux_.namespaces.push_back({.type = "network", .path = agent::kNetwork});
-  // Small, as the guest compiles it; the filters of containers come compiled.
-  spec.linux_.seccomp =
-      oci::Seccomp{.default_action = "SCMP_ACT_ALLOW",
-                   .default_errno_ret = {},
-                   .architectures = {"SCMP_ARCH_X86_64"},
-                   .flags = {},
-                   .syscalls = {{.names = {"kexec_load"}, .action = "SCMP_ACT_ERRNO", .errno_ret = 1, .args = {}}}};
-  spec.linux_.masked_paths = {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"};
+  spec.linux_.resources.devices = make_device_rules();
+  spec.linux_.sysctl = {{"net.ipv4.ip_unprivileged_port_start", "0"}, {"net.ipv4.ping_group_range", "0 2147483647"}};
+  spec.linux_.seccomp = make_seccomp();
+  spec.linux_.masked_paths = {"/proc/acpi",
+                              "/proc/asound",
+                              "/proc/interrupts",
+                              "/proc/kcore",
+                              "/proc/keys",
+                              "/proc/latency_stats",
+                              "/proc/sched_debug",
+                              "/proc/scsi",
+                              "/proc/timer_list",
+                              "/proc/timer_stats",
+                              "/sys/devices/virtual/powercap",
+                              "/sys/firmware"};
   spec.linux_.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
   return spec;
+}
+
+/// The network of an example (RFC 5737): its packets go nowhere, as the tap of a VM that waits is down.
+wire::ConfigureRequest make_configuration() {
+  wire::ConfigureRequest request;
+  request.set_entropy(random_bytes(agent::kEntropySize));
+  request.set_wall_clock_nanoseconds(now().time_since_epoch().count());
+  request.set_hostname("warm");
+  wire::Network& network = *request.mutable_network();
+  network.set_mac_address("02:00:00:00:00:01");
+  network.set_mtu(1500);
+  wire::Address& address = *network.add_addresses();
+  address.set_address(std::string("\xc0\x00\x02\x02", 4));
+  address.set_prefix_length(24);
+  wire::Route& route = *network.add_routes();
+  route.set_gateway(std::string("\xc0\x00\x02\x01", 4));
+  return request;
 }
 
 struct Pipe {
@@ -88,30 +214,53 @@ void await(GuestProcess& process, std::chrono::milliseconds timeout) {
   }
 }
 
-template <typename Request>
-void set_streams(Request& request) {
-  request.mutable_streams()->set_in(true);
-  request.mutable_streams()->set_out(true);
+using Call = std::function<void(const char* method, const google::protobuf::MessageLite& request)>;
+
+Call caller(AgentSession& session, std::chrono::milliseconds timeout) {
+  return [&session, timeout](const char* method, const google::protobuf::MessageLite& request) {
+    wire::Empty nothing;
+    session.call(method, request, nothing, timeout);
+  };
+}
+
+/// SECURITY: what a program of an image may do before there is a container: be loaded, and end. It makes no process and no
+/// socket, and its root is read-only.
+oci::Seccomp make_loading_seccomp() {
+  oci::SyscallRule allowed{.names = {}, .action = "SCMP_ACT_ALLOW", .errno_ret = {}, .args = {}};
+  for (const char* name : {"access",       "arch_prctl",     "brk",     "close",           "execve",          "exit",
+                           "exit_group",   "fstat",          "futex",   "getegid",         "geteuid",         "getgid",
+                           "getpid",       "getrandom",      "gettid",  "getuid",          "lseek",           "madvise",
+                           "mmap",         "mprotect",       "mremap",  "munmap",          "newfstatat",      "openat",
+                           "pread64",      "prlimit64",      "read",    "readlink",        "readlinkat",      "rseq",
+                           "rt_sigaction", "rt_sigprocmask", "sendmsg", "set_robust_list", "set_tid_address", "sigaltstack",
+                           "stat",         "uname"}) {
+    allowed.names.emplace_back(name);
+  }
+  return {.default_action = "SCMP_ACT_KILL_PROCESS",
+          .default_errno_ret = {},
+          .architectures = {"SCMP_ARCH_X86_64"},
+          .flags = {},
+          .syscalls = {std::move(allowed)}};
 }
 
 }  // namespace
 
-void warm_up(AgentSession& session, std::chrono::milliseconds timeout) {
-  wire::Empty nothing;
-  const auto call = [&](const char* method, const google::protobuf::MessageLite& request) {
-    session.call(method, request, nothing, timeout);
-  };
+void warm_up(AgentSession& session, const std::filesystem::path& cache_folder, std::chrono::milliseconds timeout) {
+  Call call = caller(session, timeout);
+  call("Configure", make_configuration());
   Pipe in;
   Pipe out;
-  auto init = std::make_shared<GuestProcess>(session, "", false,
-                                             ProcessIo{.in = std::move(in.read), .out = std::move(out.write), .err = {}});
-  wire::CreateRequest create;
-  create.set_id("warm-up");
-  create.set_spec(oci::to_json(make_spec()));
-  set_streams(create);
+  Pipe err;
+  auto init = std::make_shared<GuestProcess>(
+      session, "", false, ProcessIo{.in = std::move(in.read), .out = std::move(out.write), .err = std::move(err.write)});
+  GuestSpec guest = make_guest_spec(make_spec());
+  guest.spec.mounts.push_back(
+      {.destination = kProgram, .type = "bind", .source = agent::kAgentProgram, .options = {"bind", "ro"}});
+  wire::CreateRequest create = make_create_request("warm-up", guest, cache_folder);
+  set_streams(create, *init);
   call("Create", create);
   init->begin();
-  call("Start", nothing);
+  call("Start", wire::Empty());
 
   Pipe exec_out;
   auto exec = std::make_shared<GuestProcess>(session, "warm-up", false,
@@ -119,13 +268,49 @@ void warm_up(AgentSession& session, std::chrono::milliseconds timeout) {
   wire::ExecRequest request;
   request.set_exec_id("warm-up");
   request.set_process(oci::to_json(make_process()));
-  request.mutable_streams()->set_out(true);
+  set_streams(request, *exec);
   call("Exec", request);
   exec->begin();
   await(*exec, timeout);
   in.write.reset();  // the init reads to the end of its input
   await(*init, timeout);
-  call("Release", nothing);
+  wire::ReleaseRequest release;
+  release.set_again(true);
+  call("Release", release);
+}
+
+void rehearse(AgentSession& session, const std::string& program, const std::filesystem::path& cache_folder,
+              std::chrono::milliseconds timeout) {
+  Call call = caller(session, timeout);
+  call("Configure", make_configuration());
+  Pipe out;
+  Pipe err;
+  auto init = std::make_shared<GuestProcess>(session, "", false,
+                                             ProcessIo{.in = {}, .out = std::move(out.write), .err = std::move(err.write)});
+  oci::Spec spec = make_spec();
+  spec.process.args = {program};
+  spec.process.capabilities = oci::Capabilities{};
+  spec.process.no_new_privileges = true;
+  spec.root.readonly = true;
+  spec.linux_.seccomp = make_loading_seccomp();
+  wire::CreateRequest create = make_create_request("warm-up", make_guest_spec(spec), cache_folder);
+  set_streams(create, *init);
+  call("Create", create);
+  init->begin();
+  try {
+    call("Start", wire::Empty());
+    constexpr int kPatience = 2000;  // milliseconds; Release ends what goes on
+    pollfd ended{.fd = init->started().exit_descriptor, .events = POLLIN, .revents = 0};
+    ::poll(&ended, 1, kPatience);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kDeadlineExceeded) {
+      throw;  // the guest, not the program
+    }
+  }
+  wire::ReleaseRequest release;
+  release.set_again(true);
+  release.set_keep_image(true);
+  call("Release", release);
 }
 
 }  // namespace bulkhead::sandbox::vm

@@ -20,7 +20,7 @@ UniqueFd make_state_file() { return make_memory_file("bulkhead-devices", 0); }
 }  // namespace
 
 Workshop::Workshop(const Configuration& configuration, const linux::Cgroup& cgroup, const std::filesystem::path& folder)
-    : configuration_(configuration), cgroup_(cgroup), staging_(folder / "vm-keeper-root"), disks_(folder) {
+    : configuration_(configuration), cgroup_(cgroup), folder_(folder), staging_(folder / "vm-keeper-root"), disks_(folder) {
   make_folders(staging_, 0700);
 }
 
@@ -51,7 +51,7 @@ Template Workshop::make_template(const KeeperRequest& request) {
   {
     auto machine = Machine::boot_template(configuration, prepare(request, network_namespace), made.memory);
     AgentSession session(machine->take_agent_channel());
-    warm_up(session, configuration.boot_timeout);
+    warm_up(session, folder_, configuration.boot_timeout);
     // Stopped before the session ends: an agent that loses its host ends the VM.
     machine->save(made.devices, configuration.boot_timeout);
   }
@@ -63,6 +63,18 @@ Template Workshop::make_template(const KeeperRequest& request) {
   return made;
 }
 
+/// The image's own code, and what it needs of its disk, is then in the guest's memory, and translated.
+void Workshop::prepare_for_image(Machine& machine, AgentSession& session, const KeeperRequest& request,
+                                 std::chrono::milliseconds timeout) const {
+  UniqueFd disk = open_file(request.image.disk, O_RDONLY);
+  if (identity_of(request.image.disk) != request.image.identity) {
+    throw Error(ErrorCode::kConflict, "the image's disk is another one by now");
+  }
+  machine.change_image(disk);
+  rehearse(session, request.image.program, folder_, timeout);
+  rehearse(session, request.image.program, folder_, timeout);
+}
+
 WarmMachine Workshop::make_warm(const KeeperRequest& request, const Template& from) {
   Configuration configuration = configuration_of(request);
   UniqueFd network_namespace;
@@ -71,12 +83,16 @@ WarmMachine Workshop::make_warm(const KeeperRequest& request, const Template& fr
   {
     AgentSession session(machine->take_agent_channel());
     // Twice: what the first finds in its way (caches that are empty, code that is patched) the second goes without.
-    warm_up(session, configuration.boot_timeout);
-    warm_up(session, configuration.boot_timeout);
+    warm_up(session, folder_, configuration.boot_timeout);
+    warm_up(session, folder_, configuration.boot_timeout);
+    if (!request.image.identity.empty()) {
+      prepare_for_image(*machine, session, request, configuration.boot_timeout);
+    }
     agent = session.release();
   }
   WarmMachine warm = machine->give_away();
   warm.agent = std::move(agent);
+  warm.image = request.image.identity;
   warm.network_namespace = std::move(network_namespace);
   return warm;
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "linux/cgroup.h"
+#include "sandbox/vm/agent_session.h"
 #include "sandbox/vm/configuration.h"
 #include "sandbox/vm/keeper/throwaway_disks.h"
 #include "sandbox/vm/keeper_client.h"
@@ -20,16 +21,19 @@ class Workshop {
 
   /// Boots a VM, warms it up, saves it. Throws what it failed with; nothing is left then.
   Template make_template(const KeeperRequest& request);
-  /// Clones it, and warms the clone up: it runs, and waits for its first configuration.
+  /// Clones it, and warms the clone up, also for `request.image` where one is named: it runs, and waits for its first
+  /// configuration.
   WarmMachine make_warm(const KeeperRequest& request, const Template& from);
 
  private:
   MachineRequest prepare(const KeeperRequest& request, UniqueFd& network_namespace);
+  void prepare_for_image(Machine& machine, AgentSession& session, const KeeperRequest& request,
+                         std::chrono::milliseconds timeout) const;
   Configuration configuration_of(const KeeperRequest& request) const;
 
   const Configuration& configuration_;
   const linux::Cgroup& cgroup_;
-  std::filesystem::path staging_;
+  std::filesystem::path folder_, staging_;
   ThrowawayDisks disks_;
 };
 

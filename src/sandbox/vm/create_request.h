@@ -1,0 +1,25 @@
+// What the agent is told to make of a container: the guest's spec as a message.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "agent/protocol/agent.pb.h"
+#include "sandbox/vm/guest_process.h"
+#include "sandbox/vm/guest_spec.h"
+
+namespace bulkhead::sandbox::vm {
+
+/// Reads the files that the guest gets copies of, and compiles the seccomp filter through the cache in `cache_folder`: an
+/// emulated processor takes a hundred times as long for it. Throws naming the file.
+agent::wire::CreateRequest make_create_request(const std::string& id, const GuestSpec& guest,
+                                               const std::filesystem::path& cache_folder);
+
+template <typename Request>
+void set_streams(Request& request, const GuestProcess& process) {
+  request.mutable_streams()->set_in(process.has_input());
+  request.mutable_streams()->set_out(process.has_output());
+  request.mutable_streams()->set_err(process.has_error());
+}
+
+}  // namespace bulkhead::sandbox::vm
