@@ -111,7 +111,7 @@ TEST(Filter, RefusesWhatNoKernelTakes) {
   }
   EXPECT_THROW(parse_filter(""), Error);
   EXPECT_THROW(parse_filter("1234567"), Error);
-  EXPECT_THROW(parse_filter(std::string(8 * (BPF_MAXINSNS + 1), '\0')), Error);
+  EXPECT_THROW(parse_filter(std::string(size_t{8} * (BPF_MAXINSNS + 1), '\0')), Error);
 }
 
 }  // namespace

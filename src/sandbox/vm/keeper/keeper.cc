@@ -133,8 +133,9 @@ void make(Stock& stock, const Configuration& configuration, const linux::Cgroup&
       }
     } catch (const std::exception& error) {
       if (!job->request.image.identity.empty() && job->from) {
-        stock.forget_image(job->request.key, job->request.image.identity);  // the kind itself may be fine
-        log::warn("vm-keeper: prepare a VM for '{}': {}", job->request.image.disk.native(), error.what());
+        if (stock.forget_image(job->request.key, job->request.image.identity)) {  // the kind itself may be fine
+          log::warn("vm-keeper: prepare a VM for '{}': {}", job->request.image.disk.native(), error.what());
+        }
       } else if (stock.note_failure(job->request.key)) {
         log::warn("vm-keeper: make a {}: {}", job->from ? "VM that waits" : "template", error.what());
       }

@@ -213,11 +213,12 @@ bool Stock::note_failure(const std::string& key) {
   return !stopped_;
 }
 
-void Stock::forget_image(const std::string& key, const std::string& identity) {
+bool Stock::forget_image(const std::string& key, const std::string& identity) {
   std::lock_guard lock(mutex_);
   if (Shelf* shelf = find(key); shelf != nullptr && shelf->request.image.identity == identity) {
     shelf->request.image = {};
   }
+  return !stopped_;
 }
 
 void Stock::stop() {

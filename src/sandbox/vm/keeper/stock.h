@@ -43,8 +43,8 @@ class Stock {
   /// Making for this kind failed: it is tried a few times, then no more until the kind is forgotten. False where it failed
   /// because the keeper ends.
   bool note_failure(const std::string& key);
-  /// No VM could be prepared for this image: none is, until another image was asked for.
-  void forget_image(const std::string& key, const std::string& identity);
+  /// No VM could be prepared for this image: none is, until another image was asked for. False as above.
+  bool forget_image(const std::string& key, const std::string& identity);
   void stop();
 
   /// Collects VMs of ours that have ended, given away or not.
