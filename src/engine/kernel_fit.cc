@@ -29,7 +29,7 @@ constexpr const char* kSharedRemedies =
     "--isolation=hyperv, "
     "which brings a kernel of its own, or use another host";
 constexpr const char* kForeignRemedies =
-    "In process isolation programs run on the host's own processor. Use an image for it, run this one with --isolation=hyperv, "
+    "In process isolation programs run on the host's own processor. Rebuild the image for it, run it with --isolation=hyperv, "
     "where they are emulated (with the package qemu-user-static), or use another host";
 constexpr const char* kOwnRemedies =
     "'bulkhead kernel ls' lists the guests' kernels, 'bulkhead kernel add' adds one that fits; or rebuild the image for one of "
