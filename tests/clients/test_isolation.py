@@ -69,12 +69,11 @@ def test_the_disk_has_the_size_that_was_asked_for(docker):
 
 
 def test_privileged_is_so_in_its_own_kernel_only(docker):
-    before = os.listdir("/sys/class/net")
     out = docker.ok("run", "--rm", "--isolation=hyperv", "--privileged", IMAGE, "sh", "-c",
                     "mkdir /mnt; mount -t tmpfs none /mnt && echo mounted; unshare -m -p -f true && echo nested; echo 0 >/proc/sys/kernel/printk && echo kernel; "
-                    "ip link add name br9 type bridge && echo linked; grep CapBnd /proc/self/status; test -e /dev/vda && echo devices")
+                    "ip link add name privileged9 type bridge && echo linked; grep CapBnd /proc/self/status; test -e /dev/vda && echo devices")
     assert [word for word in ("mounted", "nested", "kernel", "linked", "devices") if word in out.split()] == ["mounted", "nested", "kernel", "linked", "devices"]
-    assert sorted(os.listdir("/sys/class/net")) == sorted(before)
+    assert "privileged9" not in os.listdir("/sys/class/net")  # by its name: engines make and remove links of their own meanwhile
 
 
 def machines(engine):
