@@ -14,7 +14,6 @@
 namespace bulkhead::facts {
 
 class Wall;
-class Process;
 
 /// A machine is a process of the host that has nothing to do with files or devices of its own.
 enum class Kind { kContainer, kMachine };
