@@ -51,6 +51,9 @@ void print_walls(const policy::Walls& walls) {
   if (!walls.drop_capabilities.empty()) {
     lines.push_back(fmt::format("without {}", fmt::join(walls.drop_capabilities, ", ")));
   }
+  for (const std::string& kernel : walls.kernels) {
+    lines.push_back("kernel " + kernel);
+  }
   for (const std::string& profile : walls.seccomp) {
     lines.push_back("seccomp profile " + profile);
   }

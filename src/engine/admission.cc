@@ -182,6 +182,11 @@ std::vector<PolicyFinding> Admission::audit(const std::vector<Container>& contai
       for (const std::string& wall : missing_walls(decision.walls, policy->seccomp_profiles, container.host_config)) {
         finding.wrong.push_back("it lacks " + wall);
       }
+      for (const std::string& kernel : decision.walls.kernels) {
+        if (!container.policy->decision.walls.kernels.contains(kernel)) {
+          finding.wrong.push_back(fmt::format("its kernel was not chosen by '{}'", kernel));
+        }
+      }
     }
     if (auto neighbour = ledger_.intruder(container.id)) {
       finding.wrong.push_back(occupied_by(*neighbour));

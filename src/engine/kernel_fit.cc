@@ -40,7 +40,8 @@ constexpr const char* kOwnRemedies =
 }
 
 /// What the annotation asks of the kernel beyond the image. Where it names an entry, only that one remains.
-void apply_annotation(const std::string& asked, std::vector<kernels::Entry>& candidates, compat::ImageNeeds& needs) {
+void apply_wish(const std::string& asked, const std::string& source, std::vector<kernels::Entry>& candidates,
+                compat::ImageNeeds& needs) {
   auto named = std::find_if(candidates.begin(), candidates.end(), [&](const auto& entry) { return entry.name == asked; });
   if (named != candidates.end()) {
     kernels::Entry chosen = *named;
@@ -48,13 +49,25 @@ void apply_annotation(const std::string& asked, std::vector<kernels::Entry>& can
     return;
   }
   try {
-    needs.kernel.push_back({.range = compat::KernelRange::parse(asked), .source = "annotation org.bulkhead.kernel"});
+    needs.kernel.push_back({.range = compat::KernelRange::parse(asked), .source = source});
   } catch (const Error&) {
-    throw Error(
-        ErrorCode::kNotFound,
-        fmt::format("annotation org.bulkhead.kernel: there is no guest kernel '{}', and it is no range such as '>=5.15 <7': "
-                    "'bulkhead kernel ls' lists them",
-                    asked.substr(0, 64)));
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("{}: there is no guest kernel '{}' to choose here, and it is no range such as '>=5.15 <7': "
+                            "'bulkhead kernel ls' lists them",
+                            source, asked.substr(0, 64)));
+  }
+}
+
+/// What annotation and policy ask of the kernel beyond the image: each narrows what is left.
+void apply_wishes(const Container& container, std::vector<kernels::Entry>& candidates, compat::ImageNeeds& needs) {
+  const auto& annotations = container.host_config.annotations;
+  if (auto asked = annotations.find(compat::kKernelLabel); asked != annotations.end()) {
+    apply_wish(asked->second, "annotation org.bulkhead.kernel", candidates, needs);
+  }
+  if (container.policy) {
+    for (const std::string& kernel : container.policy->decision.walls.kernels) {
+      apply_wish(kernel, fmt::format("policy rule '{}'", container.policy->decision.rule), candidates, needs);
+    }
   }
 }
 
@@ -151,9 +164,7 @@ void KernelFit::choose_own(compat::ImageNeeds needs, Container& container) {
   auto& annotations = container.host_config.annotations;
   auto asked = annotations.find(compat::kKernelLabel);
   std::vector<kernels::Entry> candidates = kernels_.list();
-  if (asked != annotations.end()) {
-    apply_annotation(asked->second, candidates, needs);
-  }
+  apply_wishes(container, candidates, needs);
   const std::string architecture = host_kernel().architecture;
   check_emulator(needs, architecture, container);
   if (!compat::runs_natively(needs.architecture, architecture)) {
@@ -184,10 +195,8 @@ void KernelFit::check(const image::Image& image, Container& container) {
   }
   auto& annotations = container.host_config.annotations;
   annotations.erase(kEmulationAnnotation);
-  if (auto asked = annotations.find(compat::kKernelLabel); asked != annotations.end()) {
-    std::vector<kernels::Entry> none;
-    apply_annotation(asked->second, none, needs);
-  }
+  std::vector<kernels::Entry> none;
+  apply_wishes(container, none, needs);
   compat::KernelFacts host = host_kernel();
   bool foreign = !compat::runs_natively(needs.architecture, host.architecture);
   if (foreign) {

@@ -14,6 +14,7 @@ json walls_json(const Walls& walls) {
   return {{"read_only_root", walls.read_only_root},
           {"no_new_privileges", walls.no_new_privileges},
           {"drop_capabilities", walls.drop_capabilities},
+          {"kernels", walls.kernels},
           {"seccomp", walls.seccomp},
           {"separate_environments", walls.separation == Separation::kEnvironments}};
 }
@@ -23,6 +24,7 @@ Walls walls_of_json(const json& value) {
   walls.read_only_root = value.at("read_only_root");
   walls.no_new_privileges = value.at("no_new_privileges");
   walls.drop_capabilities = value.at("drop_capabilities").get<std::set<std::string>>();
+  walls.kernels = value.value("kernels", std::set<std::string>());  // records of before have none
   walls.seccomp = value.at("seccomp").get<std::set<std::string>>();
   walls.separation = value.at("separate_environments").get<bool>() ? Separation::kEnvironments : Separation::kTenants;
   return walls;

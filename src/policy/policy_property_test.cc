@@ -55,6 +55,7 @@ std::string random_walls(Dice& dice) {
   add(dice.of({"drop-capabilities: [NET_RAW]", "drop-capabilities: [CHOWN, MKNOD]", "drop-capabilities: ALL"}));
   add(dice.of({"seccomp: default", "seccomp: /a.json", "seccomp: /b.json"}));
   add("separate: environments");
+  add("kernel: '>=6.1'");
   return walls.empty() ? "" : fmt::format(", walls: {{{}}}", walls);
 }
 

@@ -11,6 +11,7 @@ namespace bulkhead::policy {
 namespace {
 
 constexpr size_t kMostRules = 5000;
+constexpr size_t kLongestKernel = 128;
 
 struct OutcomeWord {
   std::string_view word;
@@ -209,6 +210,15 @@ Walls PolicyReader::read_walls(const YamlNode& node) const {
     for (const YamlNode* name : scalars_of(*list, file_, "drop-capabilities")) {
       walls.drop_capabilities.insert(read_capability(*name, file_));
     }
+  }
+  if (const YamlNode* kernel = map.find("kernel"); kernel != nullptr) {
+    std::string text = scalar_of(*kernel, file_, "kernel");
+    if (text.empty() || text.size() > kLongestKernel) {
+      map.fail(*kernel,
+               fmt::format("kernel is the name of a guests' kernel or a range such as '>=6.1 <7', of at most {} characters",
+                           kLongestKernel));
+    }
+    walls.kernels = {text};
   }
   if (const YamlNode* profile = map.find("seccomp"); profile != nullptr) {
     std::string text = scalar_of(*profile, file_, "seccomp");

@@ -47,6 +47,7 @@ void Walls::join(const Walls& other) {
   read_only_root = read_only_root || other.read_only_root;
   no_new_privileges = no_new_privileges || other.no_new_privileges;
   drop_capabilities.insert(other.drop_capabilities.begin(), other.drop_capabilities.end());
+  kernels.insert(other.kernels.begin(), other.kernels.end());
   seccomp.insert(other.seccomp.begin(), other.seccomp.end());
   separation = std::max(separation, other.separation);
 }
@@ -57,7 +58,7 @@ bool Walls::cover(const Walls& other) const {
   };
   return (read_only_root || !other.read_only_root) && (no_new_privileges || !other.no_new_privileges) &&
          (drop_capabilities.contains("ALL") || holds(drop_capabilities, other.drop_capabilities)) &&
-         holds(seccomp, other.seccomp) && separation >= other.separation;
+         holds(kernels, other.kernels) && holds(seccomp, other.seccomp) && separation >= other.separation;
 }
 
 bool Walls::empty() const { return *this == Walls{}; }

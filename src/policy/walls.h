@@ -18,6 +18,7 @@ constexpr std::string_view kDefaultSeccomp = "default";
 struct Walls {
   bool read_only_root = false, no_new_privileges = false;
   std::set<std::string> drop_capabilities;  // "NET_RAW"; "ALL"
+  std::set<std::string> kernels;            // names in the catalogue of guests' kernels, or ranges; all of them hold
   std::set<std::string> seccomp;            // "default" or a profile's path; more than one can't be had
   Separation separation = Separation::kTenants;
 

@@ -133,6 +133,22 @@ def test_a_seccomp_profile_of_the_policy_is_in_force(docker, policy_file, sessio
     docker.fails("run", "--rm", IMAGE, "mkdir", "/x", code=1, match="not permitted")  # the version before stays
 
 
+def test_a_kernel_of_the_policy_is_the_one_that_is_booted(docker, policy_file, bulkhead, api):
+    policy_file.write("- {name: old, match: any, require: hyperv, because: so, walls: {kernel: '>=6.1 <6.2'}}\n")
+    name = docker.ok("run", "-d", IMAGE, "sleep", "1000")
+    assert docker.ok("exec", name, "uname", "-r").startswith("6.1.")
+    assert "kernel >=6.1 <6.2" in bulkhead.ok("policy", "why", name)
+    answer = api.post("/containers/create", {"Image": IMAGE, "HostConfig": {"Annotations": {"org.bulkhead.kernel": "builtin"}}})
+    assert answer.status >= 400 and "old" in answer.message, answer
+
+
+def test_a_kernel_of_the_policy_has_to_be_the_hosts_in_process_isolation(docker, policy_file):
+    policy_file.write("- {name: future, match: any, allow: process, walls: {kernel: '>=99'}}\n")
+    docker.fails("create", IMAGE, "true", code=1, match="future.*99|99.*future")
+    policy_file.write("- {name: unknown, match: any, allow: process, walls: {kernel: not-there}}\n")
+    docker.fails("create", IMAGE, "true", code=1, match="unknown.*not-there")
+
+
 def test_privileged_can_not_be_had_through_exec(docker, policy_file):
     policy_file.write("- {name: no privileges, match: {privileged: true}, deny: all, because: never}\n" + ALLOW_ALL)
     docker.fails("run", "--rm", "--privileged", IMAGE, "true", code=125, match="no privileges.*never")
