@@ -51,7 +51,7 @@ void apply_wish(const std::string& asked, const std::string& source, std::vector
   try {
     needs.kernel.push_back({.range = compat::KernelRange::parse(asked), .source = source});
   } catch (const Error&) {
-    throw Error(ErrorCode::kNotFound,
+    throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("{}: there is no guest kernel '{}' to choose here, and it is no range such as '>=5.15 <7': "
                             "'bulkhead kernel ls' lists them",
                             source, asked.substr(0, 64)));
