@@ -55,33 +55,12 @@ void Engine::State::watch(const LivePointer& live) {
 
 void Engine::State::ended(const LivePointer& live, const task::ExitStatus& status, const task::ExitDetails& details) {
   std::unique_lock operation(live->operation);
+  std::string id = live->copy().id;
   std::shared_ptr<task::Client> client;
   {
-    std::scoped_lock lock(mutex, live->mutex);
+    std::lock_guard lock(live->mutex);
     client = std::exchange(live->client, nullptr);
-    live->wall_leaves = true;
-    ++leaving_walls;
   }
-  bool again = false;
-  try {
-    // Whoever waits is told now: a machine takes tens of milliseconds to write its disk and to give its memory back.
-    finish_end(live, static_cast<int>(status.code), status.time, details);
-    again = live->copy().status == Status::kRestarting;
-    if (!again && live->copy().host_config.auto_remove) {
-      remove_locked(live);
-    }
-  } catch (const Error& error) {
-    log::error("after the end of container {}: {}", live->copy().id, error.message());
-  }
-  operation.unlock();
-  take_wall_down(live, client);
-  if (again) {
-    restart_later(live);
-  }
-}
-
-void Engine::State::take_wall_down(const LivePointer& live, const std::shared_ptr<task::Client>& client) {
-  std::string id = live->copy().id;
   bool wall_removed = false;
   if (client) {
     try {
@@ -99,25 +78,13 @@ void Engine::State::take_wall_down(const LivePointer& live, const std::shared_pt
       log::warn("clean up after container {}: {}", id, error.message());
     }
   }
-  discard_folder(bundle(id));
-  {
-    std::scoped_lock lock(mutex, live->mutex);
-    live->wall_leaves = false;
-    --leaving_walls;
+  finish_end(live, static_cast<int>(status.code), status.time, details);
+  if (live->copy().status == Status::kRestarting) {
+    operation.unlock();
+    restart_later(live);
+  } else if (live->copy().host_config.auto_remove) {
+    remove_locked(live);
   }
-  live->changed.notify_all();
-  wall_left.notify_all();
-}
-
-void Engine::State::await_wall_down(LiveContainer& live) {
-  std::unique_lock lock(live.mutex);
-  live.changed.wait(lock, [&] { return !live.wall_leaves; });
-}
-
-void Engine::State::await_walls_down() {
-  constexpr std::chrono::seconds kPatience{10};
-  std::unique_lock lock(mutex);
-  wall_left.wait_for(lock, kPatience, [this] { return leaving_walls == 0; });
 }
 
 void Engine::State::finish_end(const LivePointer& live, int code, TimePoint time, const task::ExitDetails& details) {
@@ -128,6 +95,7 @@ void Engine::State::finish_end(const LivePointer& live, int code, TimePoint time
   } catch (const Error& error) {
     log::warn("the address of container {} is kept until the engine starts again: {}", record.id, error.message());
   }
+  discard_folder(bundle(record.id));
   std::vector<std::shared_ptr<PendingAttachment>> pending;
   {
     std::lock_guard lock(live->mutex);

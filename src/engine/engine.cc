@@ -204,7 +204,6 @@ void remove_unused_cgroups(const std::string& parent) {
 }  // namespace
 
 void Engine::shut_down() {
-  state_->await_walls_down();
   {
     std::lock_guard lock(state_->keeper_mutex);
     state_->keeper.reset();

@@ -63,7 +63,6 @@ struct LiveContainer {
   bool removed = false;
   bool restart_wanted = true;            // false: stopped or killed by the user since its start
   std::shared_ptr<task::Client> client;  // while it has a shim
-  bool wall_leaves = false;              // it has ended, and its wall is still being taken down
   std::vector<std::shared_ptr<PendingAttachment>> attachments;
   std::map<std::string, std::shared_ptr<LiveExec>> execs;
 
@@ -100,8 +99,6 @@ struct Engine::State {
   std::map<std::string, LivePointer> by_id;
   std::map<std::string, std::string> id_by_name;
   std::map<std::string, LivePointer> by_exec;
-  unsigned leaving_walls = 0;
-  std::condition_variable wall_left;
 
   // lookup (engine.cc)
   LivePointer find(const std::string& reference);
@@ -123,11 +120,6 @@ struct Engine::State {
   void start_failed(const LivePointer& live, const Error& error);
   void watch(const LivePointer& live);
   void ended(const LivePointer& live, const task::ExitStatus& status, const task::ExitDetails& details);
-  /// The shim of an ended container takes the wall down, and ends. What was the wall's may be used again after that: the
-  /// bundle, the cgroup, the disk.
-  void take_wall_down(const LivePointer& live, const std::shared_ptr<task::Client>& client);
-  void await_wall_down(LiveContainer& live);
-  void await_walls_down();
   void finish_end(const LivePointer& live, int code, TimePoint time, const task::ExitDetails& details);
   void restart_later(const LivePointer& live);
   /// Blocks until it doesn't run, at most `milliseconds` (negative: for ever). True where it ended.

@@ -76,7 +76,6 @@ void Engine::State::recover_container(const LivePointer& live) {
       task::delete_shim(shim_request(record.id));
     }
     live->restart_wanted = !record.stopped_by_user;
-    discard_folder(bundle(record.id));
     finish_end(live, 255, now(), details);
     if (record.host_config.auto_remove) {
       remove_locked(live);

@@ -139,7 +139,6 @@ void Engine::State::forget_execs(LiveContainer& live) {
 }
 
 void Engine::State::start_locked(const LivePointer& live) {
-  await_wall_down(*live);
   {
     std::lock_guard lock(live->mutex);
     Container& record = live->record;
