@@ -195,15 +195,16 @@ def measure(board, contestants, registry, options):
     engines = [one for one in contestants if isinstance(one, Engine) and not isinstance(one, Machines)]
     bare = [one for one in contestants if isinstance(one, Bare)]
     rounds, few = options.rounds, max(3, options.rounds // 2)
+    plain = [one for one in contestants if not isinstance(one, Machines)]  # of those the API's rows tell
     # Together: the aims are ratios between these rows.
     turns(board, [(f"run true, {network} (API)", one, "run", network) for network in ("bridge", "none") for one in engines] +
           [("run true, bare bundle", one, "run", "none") for one in bare], rounds)
     for network in ("bridge", "none"):
-        turns(board, [(f"run true, {network} (client)", one, "run_by_client", network) for one in contestants], few)
-    turns(board, [("the client's own floor (version)", one, "client_floor") for one in contestants], few)
+        turns(board, [(f"run true, {network} (client)", one, "run_by_client", network) for one in plain], few)
+    turns(board, [("the client's own floor (version)", one, "client_floor") for one in plain], few)
     turns(board, [("exec true (API)", one, "exec") for one in engines], rounds)
-    turns(board, [("exec true (client)", one, "exec_by_client") for one in contestants], few)
-    turns(board, [("pull 200 MB", one, "pull", registry.address) for one in contestants], options.pulls, warm=0)
+    turns(board, [("exec true (client)", one, "exec_by_client") for one in plain], few)
+    turns(board, [("pull 200 MB", one, "pull", registry.address) for one in plain], options.pulls, warm=0)
     measure_machines(board, contestants, options)
     for one in engines:
         board.add("memory of the engine, idle", one.name, [one.memory()[0] / 1e6], "MB")
