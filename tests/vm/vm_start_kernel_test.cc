@@ -43,6 +43,11 @@ pid_t parent_of(pid_t pid) {
 
 class VmStartTest : public VmTest {
  protected:
+  /// A keeper makes VMs for as long as it lives, and writes to the folder that is removed here.
+  void TearDown() override {
+    keeper_.reset();
+    VmTest::TearDown();
+  }
   void start_keeper(unsigned warm) {
     keeper_ = std::make_unique<KeeperProcess>(configuration(), folder_ / "cache", id_, warm);
     keeper_->await_stock(warm);
