@@ -16,7 +16,7 @@
 
 #include "support/error.h"
 #include "support/files.h"
-#include "support/unique_fd.h"
+#include "support/pipe.h"
 
 namespace bulkhead::doctor {
 namespace {
@@ -25,18 +25,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr size_t kMaxOutput = 64UL << 10;
-
-struct Pipe {
-  UniqueFd reading, writing;
-};
-
-Pipe make_pipe() {
-  int ends[2] = {-1, -1};
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
-    throw system_error("make a pipe");
-  }
-  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
 
 /// Reads to the end; false where the time was up before that.
 bool read_until(int fd, steady_clock::time_point end, std::string& text) {
@@ -110,15 +98,15 @@ pid_t fork_child() {
 }  // namespace
 
 std::optional<std::string> try_in_child(const std::function<void()>& attempt, milliseconds limit) {
-  Pipe channel = make_pipe();
+  Pipe channel;
   pid_t pid = fork_child();
   if (pid == 0) {
-    channel.reading.reset();
-    run_attempt(attempt, channel.writing.get());
+    channel.read.reset();
+    run_attempt(attempt, channel.write.get());
   }
-  channel.writing.reset();
+  channel.write.reset();
   std::string message;
-  bool in_time = read_until(channel.reading.get(), steady_clock::now() + limit, message);
+  bool in_time = read_until(channel.read.get(), steady_clock::now() + limit, message);
   int status = collect(pid, in_time);
   if (!in_time) {
     return fmt::format("it took longer than {} ms", limit.count());
@@ -139,14 +127,14 @@ void enter_namespaces(int flags) {
 }
 
 ProgramResult run_program(std::vector<std::string> command, milliseconds limit) {
-  Pipe channel = make_pipe();
+  Pipe channel;
   pid_t pid = fork_child();
   if (pid == 0) {
-    execute(command, channel.writing.get());
+    execute(command, channel.write.get());
   }
-  channel.writing.reset();
+  channel.write.reset();
   ProgramResult result;
-  bool in_time = read_until(channel.reading.get(), steady_clock::now() + limit, result.output);
+  bool in_time = read_until(channel.read.get(), steady_clock::now() + limit, result.output);
   int status = collect(pid, in_time);
   result.code = in_time && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return result;

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "support/error.h"
+#include "support/pipe.h"
 #include "support/unique_fd.h"
 
 namespace bulkhead::host {
@@ -184,18 +185,13 @@ struct Child {
 };
 
 Child start_guest(const char* device, const GuestMemory& memory) {
-  int channel[2] = {-1, -1};
-  if (::pipe2(channel, O_CLOEXEC) != 0) {
-    throw system_error("make a pipe");
-  }
-  UniqueFd reading(channel[0]);
-  UniqueFd writing(channel[1]);
+  Pipe channel;
   int pidfd = -1;
   clone_args arguments{};
   arguments.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
   arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   arguments.exit_signal = SIGCHLD;
-  Guest guest(device, memory.bytes(), writing.get());
+  Guest guest(device, memory.bytes(), channel.write.get());
   long pid = ::syscall(SYS_clone3, &arguments, sizeof(arguments));
   if (pid < 0) {
     throw system_error("make a process for the probe of KVM");
@@ -204,7 +200,7 @@ Child start_guest(const char* device, const GuestMemory& memory) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     guest.run();
   }
-  return {.pid = static_cast<pid_t>(pid), .pidfd = UniqueFd(pidfd), .channel = std::move(reading)};
+  return {.pid = static_cast<pid_t>(pid), .pidfd = UniqueFd(pidfd), .channel = std::move(channel.read)};
 }
 
 bool readable_within(int fd, std::chrono::milliseconds limit) {

@@ -5,21 +5,10 @@
 #include <sys/socket.h>
 
 #include "support/error.h"
+#include "support/pipe.h"
 
 namespace bulkhead::shim {
 namespace {
-
-struct Pipe {
-  UniqueFd read, write;
-  Pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
-      throw system_error("make a pipe");
-    }
-    read.reset(ends[0]);
-    write.reset(ends[1]);
-  }
-};
 
 UniqueFd duplicate(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));

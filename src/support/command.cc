@@ -11,26 +11,14 @@
 #include <csignal>
 
 #include "support/error.h"
+#include "support/pipe.h"
 #include "support/scope_guard.h"
-#include "support/unique_fd.h"
 
 namespace bulkhead {
 namespace {
 
 constexpr size_t kMaxOutput = 16UL << 20;
 constexpr size_t kMaxComplaint = 4096;
-
-struct Pipe {
-  UniqueFd read, write;
-  Pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
-      throw system_error("make a pipe");
-    }
-    read.reset(ends[0]);
-    write.reset(ends[1]);
-  }
-};
 
 pid_t spawn(const Command& command, int out, int err) {
   std::vector<char*> argv;

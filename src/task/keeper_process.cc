@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "support/error.h"
+#include "support/pipe.h"
 #include "support/scope_guard.h"
 
 namespace bulkhead::task {
@@ -65,13 +66,9 @@ pid_t spawn(const KeeperRequest& request, int lifeline) {
 }  // namespace
 
 KeeperProcess::KeeperProcess(const KeeperRequest& request) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
-    throw system_error("make a pipe");
-  }
-  UniqueFd theirs(ends[0]);
-  lifeline_.reset(ends[1]);
-  pid_ = spawn(request, theirs.get());
+  Pipe lifeline;
+  pid_ = spawn(request, lifeline.read.get());
+  lifeline_ = std::move(lifeline.write);
 }
 
 KeeperProcess::~KeeperProcess() {

@@ -14,6 +14,7 @@
 #include "runner/default_seccomp.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/pipe.h"
 #include "support/random.h"
 
 namespace bulkhead::test {
@@ -67,18 +68,6 @@ oci::Spec docker_like() {
   spec.linux_.resources.devices.push_back({.allow = true, .type = 'c', .major = {}, .minor = {}, .access = "m"});
   spec.linux_.seccomp = runner::default_seccomp(kCapabilities);
   return spec;
-}
-
-struct Pipe {
-  UniqueFd read, write;
-};
-
-Pipe make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    throw system_error("make a pipe");
-  }
-  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 sandbox::ProcessIo io_to(const Pipe& pipe) {
@@ -137,7 +126,7 @@ Container::~Container() {
 }
 
 sandbox::Sandbox& Container::create() {
-  Pipe pipe = make_pipe();
+  Pipe pipe;
   sandbox::SandboxSpec request{.id = id_,
                                .bundle = folder_,
                                .spec = spec,
@@ -175,7 +164,7 @@ Result Container::run_shell(const std::string& script) {
 }
 
 Result Container::exec(const oci::Process& process) {
-  Pipe pipe = make_pipe();
+  Pipe pipe;
   sandbox::StartedProcess& started = wall_->exec("exec", process, process.terminal ? sandbox::ProcessIo{} : io_to(pipe));
   pipe.write.reset();
   Result result{.out = drain(process.terminal ? started.console.get() : pipe.read.get())};

@@ -1,6 +1,5 @@
 #include "keeper_fixture.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -10,7 +9,7 @@
 #include <exception>
 
 #include "sandbox/vm/accelerator.h"
-#include "support/error.h"
+#include "support/pipe.h"
 
 namespace bulkhead::sandbox {
 
@@ -22,15 +21,11 @@ KeeperProcess::KeeperProcess(vm::Configuration configuration, const std::filesys
                .memory = {configuration_.default_memory},
                .cgroup = "/bulkhead/" + id + "-keeper",
                .quiet = std::chrono::milliseconds(50)} {
-  int ends[2] = {-1, -1};
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
-    throw system_error("make a pipe");
-  }
-  UniqueFd theirs(ends[0]);
-  lifeline_.reset(ends[1]);
+  Pipe lifeline;
+  lifeline_ = std::move(lifeline.write);
   pid_ = ::fork();
   if (pid_ == 0) {
-    ::dup2(theirs.get(), STDIN_FILENO);
+    ::dup2(lifeline.read.get(), STDIN_FILENO);
     lifeline_.reset();
     try {
       ::_exit(vm::run_vm_keeper(configuration_, options_));

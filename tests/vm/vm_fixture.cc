@@ -1,6 +1,5 @@
 #include "vm_fixture.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -11,8 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "support/error.h"
 #include "support/files.h"
+#include "support/pipe.h"
 #include "support/random.h"
 
 namespace bulkhead::sandbox {
@@ -55,14 +54,6 @@ const std::string& kernel() {
   return kPath;
 }
 
-std::pair<UniqueFd, UniqueFd> make_pipe() {
-  int ends[2] = {-1, -1};
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
-    throw system_error("make a pipe");
-  }
-  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
-
 /// False at the end of the stream, or of our patience.
 bool read_some(int fd, std::string& text) {
   pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
@@ -92,11 +83,11 @@ std::string output_of(const std::string& command) {
 }
 
 PipeEnds make_pipes() {
-  auto [in_read, in_write] = make_pipe();
-  auto [out_read, out_write] = make_pipe();
-  auto [err_read, err_write] = make_pipe();
-  return {.theirs = {.in = std::move(in_read), .out = std::move(out_write), .err = std::move(err_write)},
-          .ours = {.in = std::move(in_write), .out = std::move(out_read), .err = std::move(err_read)}};
+  Pipe in;
+  Pipe out;
+  Pipe err;
+  return {.theirs = {.in = std::move(in.read), .out = std::move(out.write), .err = std::move(err.write)},
+          .ours = {.in = std::move(in.write), .out = std::move(out.read), .err = std::move(err.read)}};
 }
 
 std::string read_to_end(int fd) {

@@ -20,6 +20,7 @@
 #include "linux/device_nodes.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/pipe.h"
 
 namespace bulkhead::agent {
 namespace {
@@ -35,18 +36,6 @@ Message parse(const std::string& payload) {
   }
   return message;
 }
-
-struct Pipe {
-  Pipe() {
-    int ends[2] = {-1, -1};
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
-      throw system_error("make a pipe");
-    }
-    read.reset(ends[0]);
-    write.reset(ends[1]);
-  }
-  UniqueFd read, write;
-};
 
 UniqueFd duplicate(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));

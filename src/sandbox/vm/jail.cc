@@ -24,6 +24,7 @@
 #include "linux/pidfd.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/pipe.h"
 
 namespace bulkhead::sandbox::vm {
 namespace {
@@ -292,13 +293,8 @@ Jailed start_jailed(JailSpec spec) {
   UniqueFd null = open_file("/dev/null", O_RDWR);
   plan.null = null.get();
 
-  int channel[2] = {-1, -1};
-  if (::pipe2(channel, O_CLOEXEC) != 0) {
-    throw system_error("make a pipe");
-  }
-  UniqueFd reading(channel[0]);
-  UniqueFd writing(channel[1]);
-  plan.channel = writing.get();
+  Pipe channel;
+  plan.channel = channel.write.get();
 
   std::vector<UniqueFd> entrances;
   UniqueFd cgroup_folder;
@@ -327,9 +323,9 @@ Jailed start_jailed(JailSpec spec) {
     run_child(plan);
   }
   Jailed jailed{.pid = static_cast<pid_t>(pid), .pidfd = UniqueFd(pidfd)};
-  writing.reset();
+  channel.write.reset();
   try {
-    await_execution(reading.get(), spec);
+    await_execution(channel.read.get(), spec);
   } catch (const Error&) {
     linux::wait_child(jailed.pidfd.get());
     throw;

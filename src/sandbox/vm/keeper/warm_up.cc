@@ -1,8 +1,6 @@
 #include "sandbox/vm/keeper/warm_up.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <unistd.h>
 
 #include <functional>
 #include <memory>
@@ -15,6 +13,7 @@
 #include "sandbox/vm/guest_process.h"
 #include "sandbox/vm/guest_spec.h"
 #include "support/error.h"
+#include "support/pipe.h"
 #include "support/time.h"
 
 namespace bulkhead::sandbox::vm {
@@ -190,18 +189,6 @@ wire::ConfigureRequest make_configuration() {
   route.set_gateway(std::string("\xc0\x00\x02\x01", 4));
   return request;
 }
-
-struct Pipe {
-  Pipe() {
-    int ends[2] = {-1, -1};
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
-      throw system_error("make a pipe");
-    }
-    read.reset(ends[0]);
-    write.reset(ends[1]);
-  }
-  UniqueFd read, write;
-};
 
 void await(GuestProcess& process, std::chrono::milliseconds timeout) {
   pollfd ended{.fd = process.started().exit_descriptor, .events = POLLIN, .revents = 0};
