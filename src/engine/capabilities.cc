@@ -6,21 +6,13 @@
 #include <algorithm>
 #include <cctype>
 
+#include "oci/container_defaults.h"
 #include "support/error.h"
 
 namespace bulkhead::engine {
 namespace {
 
 constexpr const char* kAll = "ALL";
-
-// What Docker gives (docs.docker.com, "Runtime privilege and Linux capabilities").
-const std::vector<std::string>& default_capabilities() {
-  static const std::vector<std::string> kDefault = {"CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",
-                                                    "CAP_MKNOD",   "CAP_NET_RAW",      "CAP_SETGID",           "CAP_SETUID",
-                                                    "CAP_SETFCAP", "CAP_SETPCAP",      "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
-                                                    "CAP_KILL",    "CAP_AUDIT_WRITE"};
-  return kDefault;
-}
 
 bool contains(const std::vector<std::string>& list, const std::string& name) {
   return std::find(list.begin(), list.end(), name) != list.end();
@@ -124,7 +116,7 @@ std::vector<std::string> granted_capabilities(const HostConfig& host_config, con
   } else if (contains(drop, kAll)) {
     grant(add);
   } else {
-    grant(without_dropped(default_capabilities()));
+    grant(without_dropped(oci::default_capabilities()));
     grant(add);
   }
   return granted;

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "linux/device_nodes.h"
+#include "oci/container_defaults.h"
 #include "support/error.h"
 
 namespace bulkhead::engine {
@@ -15,24 +16,6 @@ namespace {
 
 oci::DeviceRule allow(char type, std::optional<int64_t> major, std::optional<int64_t> minor, const char* access) {
   return {.allow = true, .type = type, .major = major, .minor = minor, .access = access};
-}
-
-// Nothing, then what runc(8) and Docker allow everyone: mknod of any node (using it is another matter), and the harmless ones.
-std::vector<oci::DeviceRule> default_rules() {
-  constexpr int64_t kMemory = 1;
-  constexpr int64_t kTerminal = 5;
-  constexpr int64_t kPseudoTerminalSlave = 136;
-  std::vector<oci::DeviceRule> rules = {{.allow = false, .type = 'a', .access = "rwm"},
-                                        allow('c', std::nullopt, std::nullopt, "m"),
-                                        allow('b', std::nullopt, std::nullopt, "m")};
-  for (int64_t minor : {3, 5, 7, 8, 9}) {  // null, zero, full, random, urandom
-    rules.push_back(allow('c', kMemory, minor, "rwm"));
-  }
-  for (int64_t minor : {0, 1, 2}) {  // tty, console, ptmx
-    rules.push_back(allow('c', kTerminal, minor, "rwm"));
-  }
-  rules.push_back(allow('c', kPseudoTerminalSlave, std::nullopt, "rwm"));
-  return rules;
 }
 
 void add_device(DeviceRequests& requests, const DeviceMapping& mapping) {
@@ -106,7 +89,7 @@ DeviceRequests device_requests(const HostConfig& host_config) {
     requests.rules = {allow('a', std::nullopt, std::nullopt, "rwm")};
     return requests;
   }
-  requests.rules = default_rules();
+  requests.rules = oci::default_device_rules();
   for (const DeviceMapping& mapping : host_config.devices) {
     add_device(requests, mapping);
   }

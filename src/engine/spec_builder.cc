@@ -10,13 +10,13 @@
 #include "engine/security_options.h"
 #include "engine/spec_limits.h"
 #include "engine/spec_mounts.h"
+#include "oci/container_defaults.h"
 #include "runner/default_seccomp.h"
 #include "support/error.h"
 
 namespace bulkhead::engine {
 namespace {
 
-constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 enum class Terminal { kNo, kYes };
 
 std::string_view variable_name(std::string_view assignment) { return assignment.substr(0, assignment.find('=')); }
@@ -38,7 +38,7 @@ void assign(std::vector<std::string>& environment, const std::string& assignment
 
 std::vector<std::string> environment_of(const Container& container, Terminal terminal, const std::vector<std::string>& more,
                                         const std::optional<std::string>& home) {
-  std::vector<std::string> environment = {fmt::format("PATH={}", kDefaultPath),
+  std::vector<std::string> environment = {fmt::format("PATH={}", oci::kDefaultPath),
                                           fmt::format("HOSTNAME={}", container.config.hostname)};
   if (terminal == Terminal::kYes) {
     environment.emplace_back("TERM=xterm");
@@ -161,8 +161,8 @@ oci::Linux build_linux(const SpecRequest& request, const SecurityOptions& securi
   section.sysctl = sysctls_of(host_config);
   section.seccomp = build_seccomp(security, host_config, granted);
   if (!host_config.privileged) {
-    section.masked_paths = host_config.masked_paths ? *host_config.masked_paths : default_masked_paths();
-    section.readonly_paths = host_config.readonly_paths ? *host_config.readonly_paths : default_readonly_paths();
+    section.masked_paths = host_config.masked_paths ? *host_config.masked_paths : masked_paths();
+    section.readonly_paths = host_config.readonly_paths ? *host_config.readonly_paths : oci::default_readonly_paths();
   }
   return section;
 }

@@ -8,6 +8,7 @@
 #include <limits>
 #include <set>
 
+#include "oci/container_defaults.h"
 #include "support/error.h"
 
 namespace bulkhead::engine {
@@ -123,9 +124,7 @@ std::vector<oci::Rlimit> rlimits_of(const std::vector<Ulimit>& ulimits) {
 std::map<std::string, std::string> sysctls_of(const HostConfig& host_config) {
   std::map<std::string, std::string> sysctls;
   if (host_config.network_mode != "host") {
-    // As Docker since 20.10: low ports and ping need no capability in a network of the container's own.
-    sysctls["net.ipv4.ip_unprivileged_port_start"] = "0";
-    sysctls["net.ipv4.ping_group_range"] = "0 2147483647";
+    sysctls = oci::default_network_sysctls();
   }
   for (const auto& [name, value] : host_config.sysctls) {
     check_sysctl(name, host_config);

@@ -1,6 +1,5 @@
 #include "engine/spec_mounts.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,25 +7,15 @@
 #include <set>
 
 #include "engine/mount_requests.h"
+#include "oci/container_defaults.h"
 #include "support/error.h"
 
 namespace bulkhead::engine {
 namespace {
 
-std::vector<oci::Mount> default_mounts(const HostConfig& host_config) {
-  std::vector<oci::Mount> mounts = {
-      {.destination = "/proc", .type = "proc", .source = "proc", .options = {"nosuid", "noexec", "nodev"}},
-      {.destination = "/dev",
-       .type = "tmpfs",
-       .source = "tmpfs",
-       .options = {"nosuid", "strictatime", "mode=755", "size=65536k"}},
-      {.destination = "/dev/pts",
-       .type = "devpts",
-       .source = "devpts",
-       .options = {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
-      {.destination = "/sys", .type = "sysfs", .source = "sysfs", .options = {"nosuid", "noexec", "nodev", "ro"}},
-      {.destination = "/sys/fs/cgroup", .type = "cgroup", .source = "cgroup", .options = {"ro", "nosuid", "noexec", "nodev"}},
-  };
+/// The default ones, but for what --ipc changes.
+std::vector<oci::Mount> own_mounts(const HostConfig& host_config) {
+  std::vector<oci::Mount> mounts = oci::default_mounts();
   if (host_config.ipc_mode == "host") {
     for (const char* path : {"/dev/mqueue", "/dev/shm"}) {
       if (access(path, F_OK) == 0) {
@@ -35,14 +24,9 @@ std::vector<oci::Mount> default_mounts(const HostConfig& host_config) {
     }
     return mounts;
   }
-  mounts.push_back(
-      {.destination = "/dev/mqueue", .type = "mqueue", .source = "mqueue", .options = {"nosuid", "noexec", "nodev"}});
+  mounts.push_back(oci::message_queue_mount());
   if (host_config.ipc_mode != "none") {
-    int64_t size = host_config.shm_size > 0 ? host_config.shm_size : int64_t{64} << 20;
-    mounts.push_back({.destination = "/dev/shm",
-                      .type = "tmpfs",
-                      .source = "shm",
-                      .options = {"nosuid", "noexec", "nodev", "mode=1777", fmt::format("size={}", size)}});
+    mounts.push_back(oci::shared_memory_mount(host_config.shm_size > 0 ? host_config.shm_size : oci::kDefaultSharedMemory));
   }
   return mounts;
 }
@@ -55,14 +39,10 @@ void set_readonly(oci::Mount& mount, bool readonly) {
 }
 
 std::vector<oci::Mount> name_file_mounts(const Container& container) {
-  std::vector<oci::Mount> mounts;
-  for (const auto& [target, source] : {std::pair{"/etc/resolv.conf", container.resolv_conf_path},
-                                       {"/etc/hostname", container.hostname_path},
-                                       {"/etc/hosts", container.hosts_path}}) {
-    if (!source.empty()) {
-      mounts.push_back({.destination = target, .type = "bind", .source = source, .options = {"rbind", "rprivate"}});
-      set_readonly(mounts.back(), container.host_config.readonly_rootfs);
-    }
+  auto mounts = oci::name_file_mounts(
+      {.resolv_conf = container.resolv_conf_path, .hostname = container.hostname_path, .hosts = container.hosts_path});
+  for (oci::Mount& mount : mounts) {
+    set_readonly(mount, container.host_config.readonly_rootfs);
   }
   return mounts;
 }
@@ -91,7 +71,7 @@ std::vector<oci::Mount> spec_mounts(const SpecRequest& request) {
   for (const MountRequest& mount : requested) {
     targets.insert(mount.view.destination);
   }
-  std::vector<oci::Mount> mounts = default_mounts(host_config);
+  std::vector<oci::Mount> mounts = own_mounts(host_config);
   auto names = name_file_mounts(request.container);
   drop_replaced(mounts, targets);
   drop_replaced(names, targets);
@@ -113,19 +93,8 @@ std::vector<oci::Mount> spec_mounts(const SpecRequest& request) {
   return mounts;
 }
 
-std::vector<std::string> default_masked_paths() {
-  std::vector<std::string> paths = {"/proc/acpi",
-                                    "/proc/asound",
-                                    "/proc/interrupts",
-                                    "/proc/kcore",
-                                    "/proc/keys",
-                                    "/proc/latency_stats",
-                                    "/proc/sched_debug",
-                                    "/proc/scsi",
-                                    "/proc/timer_list",
-                                    "/proc/timer_stats",
-                                    "/sys/devices/virtual/powercap",
-                                    "/sys/firmware"};
+std::vector<std::string> masked_paths() {
+  std::vector<std::string> paths = oci::default_masked_paths();
   // SECURITY: how warm each processor is tells what its other users do (GHSA-6fw5-f8r9-fgfm).
   static const std::vector<std::string> kProcessors = [] {
     std::vector<std::string> found;
@@ -141,10 +110,6 @@ std::vector<std::string> default_masked_paths() {
   }();
   paths.insert(paths.end(), kProcessors.begin(), kProcessors.end());
   return paths;
-}
-
-std::vector<std::string> default_readonly_paths() {
-  return {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 }
 
 }  // namespace bulkhead::engine

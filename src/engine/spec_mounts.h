@@ -11,8 +11,7 @@ constexpr const char* kInitTarget = "/sbin/docker-init";  // where --init's prog
 
 /// In the order in which they are to be made.
 std::vector<oci::Mount> spec_mounts(const SpecRequest& request);
-/// What is hidden and what can't be written of /proc and /sys, as the newest Docker has it.
-std::vector<std::string> default_masked_paths();
-std::vector<std::string> default_readonly_paths();
+/// What is hidden by default of /proc and of this host's /sys.
+std::vector<std::string> masked_paths();
 
 }  // namespace bulkhead::engine

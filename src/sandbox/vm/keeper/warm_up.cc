@@ -7,6 +7,7 @@
 
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
+#include "oci/container_defaults.h"
 #include "oci/runtime_spec.h"
 #include "sandbox/vm/create_request.h"
 #include "sandbox/vm/entropy.h"
@@ -22,15 +23,14 @@ namespace {
 namespace wire = agent::wire;
 
 constexpr const char* kProgram = "/warm-up";
+constexpr const char* kEmpty = "/dev/null";
 
 oci::Process make_process() {
   oci::Process process;
   process.user.username = "0";
   process.args = {kProgram, agent::kWarmUpArgument};
-  process.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME=warm"};
-  std::vector<std::string> all = {"CAP_CHOWN",      "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",     "CAP_MKNOD",
-                                  "CAP_NET_RAW",    "CAP_SETGID",       "CAP_SETUID",           "CAP_SETFCAP",    "CAP_SETPCAP",
-                                  "CAP_SYS_CHROOT", "CAP_KILL",         "CAP_NET_BIND_SERVICE", "CAP_AUDIT_WRITE"};
+  process.env = {std::string("PATH=") + oci::kDefaultPath, "HOSTNAME=warm"};
+  const std::vector<std::string>& all = oci::default_capabilities();
   process.capabilities =
       oci::Capabilities{.bounding = all, .effective = all, .inheritable = {}, .permitted = all, .ambient = {}};
   process.oom_score_adj = 0;
@@ -38,39 +38,13 @@ oci::Process make_process() {
 }
 
 std::vector<oci::Mount> make_mounts() {
-  std::vector<oci::Mount> mounts = {
-      {.destination = "/proc", .type = "proc", .source = "proc", .options = {"nosuid", "noexec", "nodev"}},
-      {.destination = "/dev",
-       .type = "tmpfs",
-       .source = "tmpfs",
-       .options = {"nosuid", "strictatime", "mode=755", "size=65536k"}},
-      {.destination = "/dev/pts",
-       .type = "devpts",
-       .source = "devpts",
-       .options = {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
-      {.destination = "/sys", .type = "sysfs", .source = "sysfs", .options = {"nosuid", "noexec", "nodev", "ro"}},
-      {.destination = "/sys/fs/cgroup", .type = "cgroup", .source = "cgroup", .options = {"ro", "nosuid", "noexec", "nodev"}},
-      {.destination = "/dev/mqueue", .type = "mqueue", .source = "mqueue", .options = {"nosuid", "noexec", "nodev"}},
-      {.destination = "/dev/shm",
-       .type = "tmpfs",
-       .source = "shm",
-       .options = {"nosuid", "noexec", "nodev", "mode=1777", "size=67108864"}}};
-  for (const char* copied : {"/etc/resolv.conf", "/etc/hostname", "/etc/hosts"}) {
-    mounts.push_back({.destination = copied, .type = "bind", .source = "/dev/null", .options = {"rbind", "rprivate"}});
+  std::vector<oci::Mount> mounts = oci::default_mounts();
+  mounts.push_back(oci::message_queue_mount());
+  mounts.push_back(oci::shared_memory_mount());
+  for (oci::Mount& file : oci::name_file_mounts({.resolv_conf = kEmpty, .hostname = kEmpty, .hosts = kEmpty})) {
+    mounts.push_back(std::move(file));
   }
   return mounts;
-}
-
-/// The devices of any container: null, zero, full, random, urandom, tty, console, ptmx and pseudo-terminals.
-std::vector<oci::DeviceRule> make_device_rules() {
-  std::vector<oci::DeviceRule> rules = {{.allow = false, .type = 'a', .major = {}, .minor = {}, .access = "rwm"},
-                                        {.allow = true, .type = 'c', .major = {}, .minor = {}, .access = "m"},
-                                        {.allow = true, .type = 'b', .major = {}, .minor = {}, .access = "m"}};
-  for (auto [major, minor] : {std::pair{1, 3}, {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 1}, {5, 2}}) {
-    rules.push_back({.allow = true, .type = 'c', .major = major, .minor = minor, .access = "rwm"});
-  }
-  rules.push_back({.allow = true, .type = 'c', .major = 136, .minor = {}, .access = "rwm"});
-  return rules;
 }
 
 /// Of the default filter's kind and size: what it takes to load one is in its length.
@@ -154,22 +128,11 @@ oci::Spec make_spec() {
     spec.linux_.namespaces.push_back({.type = type, .path = {}});
   }
   spec.linux_.namespaces.push_back({.type = "network", .path = agent::kNetwork});
-  spec.linux_.resources.devices = make_device_rules();
-  spec.linux_.sysctl = {{"net.ipv4.ip_unprivileged_port_start", "0"}, {"net.ipv4.ping_group_range", "0 2147483647"}};
+  spec.linux_.resources.devices = oci::default_device_rules();
+  spec.linux_.sysctl = oci::default_network_sysctls();
   spec.linux_.seccomp = make_seccomp();
-  spec.linux_.masked_paths = {"/proc/acpi",
-                              "/proc/asound",
-                              "/proc/interrupts",
-                              "/proc/kcore",
-                              "/proc/keys",
-                              "/proc/latency_stats",
-                              "/proc/sched_debug",
-                              "/proc/scsi",
-                              "/proc/timer_list",
-                              "/proc/timer_stats",
-                              "/sys/devices/virtual/powercap",
-                              "/sys/firmware"};
-  spec.linux_.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+  spec.linux_.masked_paths = oci::default_masked_paths();
+  spec.linux_.readonly_paths = oci::default_readonly_paths();
   return spec;
 }
 
