@@ -3,14 +3,12 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,6 +16,7 @@
 #include "cli/api.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/spawn.h"
 
 namespace bulkhead::cli {
 namespace {
@@ -48,52 +47,6 @@ std::vector<std::string> daemon_arguments(const Place& place, const http::Addres
   }
   return arguments;
 }
-
-/// The attributes and file actions of posix_spawn: own session, default signals, no terminal, output to the log.
-class SpawnSetup {
- public:
-  explicit SpawnSetup(int log) {
-    posix_spawnattr_init(&attributes_);
-    posix_spawn_file_actions_init(&actions_);
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions_, log, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, log, STDERR_FILENO);
-    // Descriptors that our caller left open (a test's pipes, a shell's) would otherwise live as long as the engine.
-    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
-    posix_spawn_file_actions_addchdir_np(&actions_, "/");
-  }
-  ~SpawnSetup() {
-    posix_spawnattr_destroy(&attributes_);
-    posix_spawn_file_actions_destroy(&actions_);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-
-  pid_t spawn(std::vector<std::string>& arguments) const {
-    std::vector<char*> pointers;
-    pointers.reserve(arguments.size() + 1);
-    for (std::string& argument : arguments) {
-      pointers.push_back(argument.data());
-    }
-    pointers.push_back(nullptr);
-    pid_t pid = -1;
-    if (int error = posix_spawn(&pid, pointers[0], &actions_, &attributes_, pointers.data(), environ); error != 0) {
-      throw system_error(fmt::format("start '{}'", arguments[0]), error);
-    }
-    return pid;
-  }
-
- private:
-  posix_spawnattr_t attributes_{};
-  posix_spawn_file_actions_t actions_{};
-};
 
 bool answers(const http::Address& address) {
   try {
@@ -159,8 +112,15 @@ void start_daemon(const Place& place, const http::Address& address) {
     throw error.wrap(fmt::format("no engine listens at '{}', and it can't be started", address.text()));
   }
   off_t start = lseek(log.get(), 0, SEEK_END);
-  std::vector<std::string> arguments = daemon_arguments(place, address, executable);
-  pid_t pid = SpawnSetup(log.get()).spawn(arguments);
+  pid_t pid = spawn({.program = executable,
+                     .arguments = daemon_arguments(place, address, executable),
+                     .folder = "/",
+                     .out = log.get(),
+                     .err = log.get(),
+                     .session = SpawnRequest::Session::kOwn,
+                     .environment = SpawnRequest::Environment::kCallers,
+                     // Those that our caller left open (a test's pipes, a shell's) would otherwise live as long as the engine.
+                     .descriptors = SpawnRequest::Descriptors::kStreamsAlone});
   UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!process) {
     throw system_error("pidfd_open");

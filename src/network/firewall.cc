@@ -6,17 +6,15 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstring>
 
 #include "support/error.h"
 #include "support/files.h"
-#include "support/scope_guard.h"
+#include "support/spawn.h"
 #include "support/unique_fd.h"
 
 namespace bulkhead::network {
@@ -56,20 +54,12 @@ void run_nft(const std::string& commands) {
   if (lseek(in.get(), 0, SEEK_SET) != 0) {
     throw system_error("rewind the memory file for nft");
   }
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  auto destroy = ScopeGuard([&] { posix_spawn_file_actions_destroy(&actions); });
-  posix_spawn_file_actions_adddup2(&actions, in.get(), STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, out.get(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, out.get(), STDERR_FILENO);
-  std::array<std::string, 3> words{"nft", "-f", "-"};
-  std::array<char*, 4> arguments{words[0].data(), words[1].data(), words[2].data(), nullptr};
-  std::array<char*, 1> environment{nullptr};
-  pid_t child = 0;
-  int error = posix_spawn(&child, program, &actions, nullptr, arguments.data(), environment.data());
-  if (error != 0) {
-    throw system_error(fmt::format("run '{}'", program), error);
-  }
+  pid_t child = spawn({.program = program,
+                       .arguments = {program, "-f", "-"},
+                       .folder = {},
+                       .in = in.get(),
+                       .out = out.get(),
+                       .err = out.get()});
   int status = 0;
   if (TEMP_FAILURE_RETRY(waitpid(child, &status, 0)) != child) {
     throw system_error(fmt::format("wait for '{}'", program));
