@@ -204,6 +204,14 @@ void remove_unused_cgroups(const std::string& parent) {
 }  // namespace
 
 void Engine::shut_down() {
+  for (const LivePointer& live : state_->all()) {
+    live->decide(Leftovers::kKept);
+  }
+  for (const LivePointer& live : state_->all()) {
+    if (live->leaves()) {
+      std::lock_guard operation(live->operation);
+    }
+  }
   {
     std::lock_guard lock(state_->keeper_mutex);
     state_->keeper.reset();

@@ -53,6 +53,9 @@ struct LiveExec {
   std::shared_ptr<task::Client> client;
 };
 
+/// What somebody who waits for an ended container's wall to go wants with what the container wrote.
+enum class Leftovers { kUndecided, kKept, kThrownAway };
+
 struct LiveContainer {
   std::mutex operation;
 
@@ -61,6 +64,8 @@ struct LiveContainer {
   Container record;
   uint64_t ends = 0;  // how often it has ended while this engine lived
   bool removed = false;
+  bool wall_leaves = false;  // its end was told, its wall is still there: whoever takes `operation` finds it gone
+  Leftovers leftovers = Leftovers::kUndecided;
   bool restart_wanted = true;            // false: stopped or killed by the user since its start
   std::shared_ptr<task::Client> client;  // while it has a shim
   std::vector<std::shared_ptr<PendingAttachment>> attachments;
@@ -69,6 +74,18 @@ struct LiveContainer {
   Container copy() {
     std::lock_guard lock(mutex);
     return record;
+  }
+  bool leaves() {
+    std::lock_guard lock(mutex);
+    return wall_leaves;
+  }
+  /// Somebody is about to wait for `operation`: what holds it need not wait for a decision any longer.
+  void decide(Leftovers decision) {
+    {
+      std::lock_guard lock(mutex);
+      leftovers = decision;
+    }
+    changed.notify_all();
   }
 };
 
@@ -110,6 +127,8 @@ struct Engine::State {
   Container define(const CreateRequest& request, std::vector<std::string>& warnings);
   void need_keeper();
   void take_name(Container& container, const std::string& wanted);
+  /// It can't be started any more; nothing where it runs, or is about to.
+  void begin_removal(const LivePointer& live);
   void remove_locked(const LivePointer& live);
 
   // life (start.cc, end.cc)
@@ -120,7 +139,10 @@ struct Engine::State {
   void start_failed(const LivePointer& live, const Error& error);
   void watch(const LivePointer& live);
   void ended(const LivePointer& live, const task::ExitStatus& status, const task::ExitDetails& details);
-  void finish_end(const LivePointer& live, int code, TimePoint time, const task::ExitDetails& details);
+  /// Writes the end down and tells everybody who waits for it.
+  void tell_end(const LivePointer& live, int code, TimePoint time, const task::ExitDetails& details);
+  /// By its shim, which ends then; where there is none that answers, by another. Lets go of network and bundle.
+  void take_wall_down(const Container& record, const std::shared_ptr<task::Client>& client, Leftovers leftovers);
   void restart_later(const LivePointer& live);
   /// Blocks until it doesn't run, at most `milliseconds` (negative: for ever). True where it ended.
   bool wait_for_end(const LivePointer& live, int64_t milliseconds);

@@ -36,6 +36,9 @@ void Engine::State::recover() {
 
 void Engine::State::recover_container(const LivePointer& live) {
   Container record = live->copy();
+  if (!was_alive(record.status) && std::filesystem::exists(bundle(record.id))) {
+    take_wall_down(record, nullptr, Leftovers::kKept);  // the engine ended between the container's end and that of its wall
+  }
   if (record.status == Status::kRemoving || record.status == Status::kDead) {
     remove_locked(live);
     return;
@@ -72,11 +75,9 @@ void Engine::State::recover_container(const LivePointer& live) {
   } catch (const Error& error) {
     task::ExitDetails details;
     details.error = fmt::format("the container was lost while the engine was away: {}", error.message());
-    if (std::filesystem::exists(bundle(record.id))) {
-      task::delete_shim(shim_request(record.id));
-    }
+    take_wall_down(record, nullptr, Leftovers::kKept);
     live->restart_wanted = !record.stopped_by_user;
-    finish_end(live, 255, now(), details);
+    tell_end(live, 255, now(), details);
     if (record.host_config.auto_remove) {
       remove_locked(live);
     }

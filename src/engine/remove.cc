@@ -8,17 +8,31 @@
 
 namespace bulkhead::engine {
 
+void Engine::State::begin_removal(const LivePointer& live) {
+  {
+    std::lock_guard lock(live->mutex);
+    Status status = live->record.status;
+    if (live->removed || live->record.is_running() || status == Status::kStarting || status == Status::kRestarting ||
+        status == Status::kRemoving) {
+      return;
+    }
+    live->record.status = Status::kRemoving;
+  }
+  // From here on a crash finishes the removal at the next start (recovery.cc).
+  records.update_state(live->copy());
+  live->decide(Leftovers::kThrownAway);
+}
+
 void Engine::State::remove_locked(const LivePointer& live) {
+  begin_removal(live);
+  Container record;
   {
     std::lock_guard lock(live->mutex);
     if (live->removed) {
       return;
     }
-    live->record.status = Status::kRemoving;
+    record = live->record;
   }
-  Container record = live->copy();
-  // From here on a crash finishes the removal at the next start (recovery.cc).
-  records.update_state(record);
   networks.release(record.id);
   snapshots.remove(record.id);
   try {
@@ -69,6 +83,7 @@ void Engine::remove(const std::string& reference, Force force) {
                               record.id));
     }
   }
+  state_->begin_removal(live);  // where its wall is still there, that goes the quicker
   std::lock_guard operation(live->operation);
   record = live->copy();
   if (record.is_running()) {

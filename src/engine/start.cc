@@ -126,6 +126,7 @@ std::string Engine::State::cgroups_path(const Container& container) const {
 }
 
 void Engine::State::start(const LivePointer& live) {
+  live->decide(Leftovers::kKept);
   std::lock_guard operation(live->operation);
   start_locked(live);
 }
@@ -156,6 +157,7 @@ void Engine::State::start_locked(const LivePointer& live) {
     record.out_of_memory = false;
     record.stopped_by_user = false;
     live->restart_wanted = true;
+    live->leftovers = Leftovers::kUndecided;
   }
   forget_execs(*live);  // of the run before
   Container record = live->copy();

@@ -370,6 +370,13 @@ void Container::measure(facts::Wall& wall) {
   facts::add_system_process(::getpid(), facts::ROLE_SHIM, wall);
 }
 
+void Container::discard() {
+  if (find("").status != task::Status::kStopped) {
+    throw Error(ErrorCode::kConflict, fmt::format("container '{}' is running: end it first", id_));
+  }
+  live().discard();
+}
+
 Container::Removed Container::remove(const std::string& exec_id) {
   Process& process = find(exec_id);
   bool unstarted_exec = process.to_run.has_value();

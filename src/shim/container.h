@@ -62,6 +62,8 @@ class Container {
   sandbox::Statistics statistics();
   /// With filters evaluated, and with this shim among what the wall runs.
   void measure(facts::Wall& wall);
+  /// What the container wrote is to be thrown away: `remove` is then quicker. kConflict while it runs.
+  void discard();
   Removed remove(const std::string& exec_id);
   void attach(const std::string& exec_id, UniqueFd socket, const task::AttachHeader& header);
   /// Whatever state it is in: kills and removes everything. For a shutdown that can't wait.

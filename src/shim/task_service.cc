@@ -69,8 +69,12 @@ void TaskService::handle(const ttrpc::Call& call, ttrpc::Responder responder) {
       {"Connect", &TaskService::connect},
       {"Shutdown", &TaskService::shutdown},
   }};
-  if (call.service == task::kFactsService && call.method == "Measure") {
+  if (call.service == task::kWallService && call.method == "Measure") {
     measure(call.payload, responder);
+    return;
+  }
+  if (call.service == task::kWallService && call.method == "Discard") {
+    discard(call.payload, responder);
     return;
   }
   if (call.service != task::kTaskService) {
@@ -242,6 +246,11 @@ void TaskService::measure(const std::string& payload, ttrpc::Responder& responde
   facts::Wall wall;
   container_.measure(wall);
   responder.succeed(wall);
+}
+
+void TaskService::discard(const std::string& /*payload*/, ttrpc::Responder& responder) {
+  container_.discard();
+  responder.succeed(Empty());
 }
 
 void TaskService::connect(const std::string& payload, ttrpc::Responder& responder) {

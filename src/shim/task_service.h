@@ -34,6 +34,7 @@ class TaskService {
   void statistics(const std::string& payload, ttrpc::Responder& responder);
   void connect(const std::string& payload, ttrpc::Responder& responder);
   void shutdown(const std::string& payload, ttrpc::Responder& responder);
+  void discard(const std::string& payload, ttrpc::Responder& responder);
   void measure(const std::string& payload, ttrpc::Responder& responder);
 
   template <typename Request>

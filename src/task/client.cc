@@ -161,7 +161,12 @@ std::string Client::statistics_json(const std::string& id) {
 void Client::measure(const std::string& id, facts::Wall& wall) {
   facts::MeasureRequest request;
   request.set_id(id);
-  connection_->client.call(kFactsService, "Measure", request, wall, kTimeout);
+  connection_->client.call(kWallService, "Measure", request, wall, kTimeout);
+}
+
+void Client::discard() {
+  google::protobuf::Empty nothing;
+  connection_->client.call(kWallService, "Discard", nothing, nothing, kTimeout);
 }
 
 ExitStatus Client::remove(const std::string& id, const std::string& exec_id) {

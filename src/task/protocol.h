@@ -13,8 +13,9 @@ namespace bulkhead::task {
 
 inline constexpr const char* kTaskService = "containerd.task.v2.Task";
 
-/// Our own, beside it: "Measure" takes a facts::MeasureRequest and is answered with a facts::Wall.
-inline constexpr const char* kFactsService = "org.bulkhead.Facts";
+/// Our own, beside it: "Measure" takes a facts::MeasureRequest and is answered with a facts::Wall. "Discard" takes and is
+/// answered with nothing: see sandbox::Sandbox::discard.
+inline constexpr const char* kWallService = "org.bulkhead.Wall";
 
 /// Type urls of JSON documents inside an Any, as containerd's clients write them.
 inline constexpr const char* kProcessType = "types.containerd.io/opencontainers/runtime-spec/1/Process";

@@ -159,28 +159,22 @@ void undo_redirect(NetlinkSocket& socket, int link) {
   socket.execute(std::move(batch), linux::Missing::kFine);
 }
 
+void remove_tap(NetlinkSocket& socket) {
+  if (int index = static_cast<int>(::if_nametoindex(kTapName)); index != 0) {
+    NetlinkBatch batch;
+    batch.request(RTM_DELLINK, 0, ifinfomsg{.ifi_index = index}, "remove a VM's tap");
+    socket.execute(std::move(batch), linux::Missing::kFine);
+  }
+}
+
 void set_up(NetlinkBatch& batch, int link, uint32_t mtu) {
   batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link, .ifi_flags = IFF_UP, .ifi_change = IFF_UP}, "set a tap up");
   batch.put(IFLA_MTU, mtu);
 }
 
-/// The tap of `from`, a namespace as make_idle_tap() makes them, goes into the namespace `to`.
-void move_tap(int from, int to) {
-  linux::run_in_network(from, [to] {
-    int index = static_cast<int>(::if_nametoindex(kTapName));
-    if (index == 0) {
-      throw system_error("find a VM's tap");
-    }
-    NetlinkBatch batch;
-    batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = index}, "move a VM's tap into the container's network namespace");
-    batch.put(IFLA_NET_NS_FD, static_cast<uint32_t>(to));
-    NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
-  });
-}
-
 }  // namespace
 
-NetworkLink::NetworkLink(const std::filesystem::path& network_namespace, const UniqueFd& waiting)
+NetworkLink::NetworkLink(const std::filesystem::path& network_namespace)
     : namespace_(linux::open_namespace(network_namespace, CLONE_NEWNET)) {
   linux::run_in_network(namespace_.get(), [this] {
     NetlinkSocket socket(NETLINK_ROUTE);
@@ -190,17 +184,32 @@ NetworkLink::NetworkLink(const std::filesystem::path& network_namespace, const U
       read_routes(socket, link_index_, guest_);
     }
   });
-  if (link_index_ == 0) {
-    return;
-  }
-  if (waiting) {
-    move_tap(waiting.get(), namespace_.get());
-  }
-  linux::run_in_network(namespace_.get(), [&] { tie(waiting ? UniqueFd() : make_tap()); });
 }
 
-void NetworkLink::tie(UniqueFd tap) {
-  tap_ = std::move(tap);
+UniqueFd NetworkLink::make_tap() {
+  UniqueFd tap;
+  linux::run_in_network(namespace_.get(), [&] {
+    tap = vm::make_tap();
+    tie();
+  });
+  return tap;
+}
+
+void NetworkLink::move_tap(const UniqueFd& from) {
+  linux::run_in_network(from.get(), [this] {
+    int index = static_cast<int>(::if_nametoindex(kTapName));
+    if (index == 0) {
+      throw system_error("find a VM's tap");
+    }
+    NetlinkBatch batch;
+    batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = index}, "move a VM's tap into the container's network namespace");
+    batch.put(IFLA_NET_NS_FD, static_cast<uint32_t>(namespace_.get()));
+    NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
+  });
+  linux::run_in_network(namespace_.get(), [this] { tie(); });
+}
+
+void NetworkLink::tie() {
   int index = static_cast<int>(::if_nametoindex(kTapName));
   NetlinkSocket socket(NETLINK_ROUTE);
   NetlinkBatch batch;
@@ -223,6 +232,8 @@ NetworkLink::~NetworkLink() {
     linux::run_in_network(namespace_.get(), [this] {
       NetlinkSocket socket(NETLINK_ROUTE);
       undo_redirect(socket, link_index_);
+      // It would go with QEMU's descriptor too, but only after QEMU's memory: so both go at the same time.
+      remove_tap(socket);
     });
   } catch (const std::exception&) {  // the link has gone with its namespace
   }

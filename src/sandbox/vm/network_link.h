@@ -1,7 +1,7 @@
 // A VM's way into a container's network namespace: a tap beside the namespace's own link (a veth of the engine or of CNI), the
 // two tied together by tc, and what the guest must know to be that link: its MAC, addresses and routes.
 //
-// Owned by the sandbox; the shim's thread. Each call works in a short-lived thread inside the namespace.
+// Owned by the sandbox; one thread at a time. Each call works in a short-lived thread inside the namespace.
 #pragma once
 
 #include <cstdint>
@@ -33,10 +33,9 @@ struct GuestLink {
 
 class NetworkLink {
  public:
-  /// Takes the first link that is not the loopback, and makes the tap. A VM that waited has its tap in the namespace `waiting`:
-  /// that is moved. kNotFound where the container's namespace isn't there.
-  NetworkLink(const std::filesystem::path& network_namespace, const UniqueFd& waiting);
-  /// Undoes the ties, where the namespace is still there; the tap goes with its last descriptor.
+  /// Takes the first link that is not the loopback. kNotFound where the container's namespace isn't there.
+  explicit NetworkLink(const std::filesystem::path& network_namespace);
+  /// Removes the tap and undoes the ties, where the namespace is still there.
   ~NetworkLink();
   NetworkLink(const NetworkLink&) = delete;
   NetworkLink& operator=(const NetworkLink&) = delete;
@@ -44,14 +43,16 @@ class NetworkLink {
   /// False where the namespace has only a loopback (--network=none): there is nothing to lead to.
   bool has_link() const { return link_index_ != 0; }
   const GuestLink& guest() const { return guest_; }
-  /// For QEMU; invalid where it has it.
-  UniqueFd take_tap() { return std::move(tap_); }
+  /// A tap of its own, for QEMU.
+  UniqueFd make_tap();
+  /// Or that of a VM which waited: it is in the namespace `from`, as make_idle_tap() makes them. The kernel lets some tens of
+  /// milliseconds pass for this.
+  void move_tap(const UniqueFd& from);
 
  private:
-  void tie(UniqueFd tap);
+  void tie();
 
   UniqueFd namespace_;
-  UniqueFd tap_;
   int link_index_ = 0;
   GuestLink guest_;
 };

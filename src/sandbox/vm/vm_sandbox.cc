@@ -78,7 +78,7 @@ void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
   network_ = std::move(vm.network);
   machine_ = std::move(vm.machine);
   session_ = std::move(vm.session);
-  moved_ = std::move(vm.moved);
+  under_way_ = std::move(vm.under_way);
 }
 
 void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
@@ -86,10 +86,15 @@ void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
   wire::CreateRequest request = make_create_request(id_, guest, spec.cache_folder);
   set_streams(request, *init_);
   call("Create", request);
-  if (moved_.valid()) {
-    moved_.get();  // from here on the host's limits hold
-  }
+  finish_start();
   init_->begin();
+}
+
+/// From here on the host's limits hold, and the guest's network leads somewhere.
+void VmSandbox::finish_start() {
+  for (std::future<void>& each : std::exchange(under_way_, {})) {
+    each.get();
+  }
 }
 
 void VmSandbox::call(const char* method, const google::protobuf::MessageLite& request, google::protobuf::MessageLite& response,
@@ -344,10 +349,10 @@ void VmSandbox::destroy() {
   if (destroyed_) {
     return;
   }
-  if (moved_.valid()) {
-    moved_.wait();
+  under_way_.clear();  // waits for each
+  if (!discarded_) {
+    release_guest();
   }
-  release_guest();
   if (machine_) {
     machine_->begin_end();
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "linux/cgroup.h"
 #include "sandbox/sandbox.h"
@@ -39,6 +40,7 @@ class VmSandbox final : public Sandbox {
   std::vector<pid_t> processes() override { return {}; }
   std::vector<ProcessEntry> inner_processes() override;
   void measure(facts::Wall& wall) override;
+  void discard() override { discarded_ = true; }
   void destroy() override;
 
  private:
@@ -49,6 +51,7 @@ class VmSandbox final : public Sandbox {
   void call(const char* method, const google::protobuf::MessageLite& request, google::protobuf::MessageLite& response,
             std::chrono::milliseconds timeout);
   void call(const char* method, const google::protobuf::MessageLite& request);
+  void finish_start();
   void call_later(const char* method, std::shared_ptr<google::protobuf::MessageLite> request);
   GuestProcess& find(const std::string& exec_id);
   void need_running() const;
@@ -61,8 +64,8 @@ class VmSandbox final : public Sandbox {
   std::string id_;
   std::filesystem::path staging_;
   linux::Cgroup cgroup_;
-  std::future<void> moved_;  // into cgroup_
   std::unique_ptr<NetworkLink> network_;
+  std::vector<std::future<void>> under_way_;  // see RunningVm
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<AgentSession> session_;
   std::shared_ptr<GuestProcess> init_;
@@ -70,6 +73,7 @@ class VmSandbox final : public Sandbox {
   bool init_ended_ = false;
   Running running_ = Running::kRunning;
   std::string lost_reason_;
+  bool discarded_ = false;
   bool destroyed_ = false;
 };
 

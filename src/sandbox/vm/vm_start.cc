@@ -127,9 +127,15 @@ class Starter {
     UniqueFd network_namespace = std::move(warm.network_namespace);
     bool has_image = !warm.image.empty();
     vm.machine = Machine::adopt(configuration_, std::move(warm));
-    // The kernel takes its time for this (docs/decisions/0003); the container is created in the guest meanwhile.
-    vm.moved = std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); });
-    join_network(vm, network_namespace);
+    // The host's kernel takes its time for both (docs/decisions/0003); the container is created in the guest meanwhile.
+    vm.under_way.push_back(
+        std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); }));
+    find_network(vm);
+    if (vm.network) {
+      vm.under_way.push_back(std::async(std::launch::async, [&network = *vm.network, from = std::move(network_namespace)] {
+        network.move_tap(from);
+      }));
+    }
     if (!has_image) {
       vm.machine->change_image(open_disk(disks_.image, O_RDONLY).file);
     }
@@ -162,15 +168,15 @@ class Starter {
                            .shares = guest_.shares,
                            .staging = staging_,
                            .cgroup = &cgroup_};
-    join_network(vm, {});
-    request.tap = vm.network ? vm.network->take_tap() : make_idle_tap().file;
+    find_network(vm);
+    request.tap = vm.network ? vm.network->make_tap() : make_idle_tap().file;
     return request;
   }
 
   /// Nothing where the container's network is a loopback only.
-  void join_network(RunningVm& vm, const UniqueFd& waiting) const {
+  void find_network(RunningVm& vm) const {
     if (!guest_.network_namespace.empty()) {
-      vm.network = std::make_unique<NetworkLink>(guest_.network_namespace, waiting);
+      vm.network = std::make_unique<NetworkLink>(guest_.network_namespace);
       if (!vm.network->has_link()) {
         vm.network.reset();
       }

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <vector>
 
 #include "linux/cgroup.h"
 #include "sandbox/sandbox.h"
@@ -27,10 +28,12 @@ struct RunningVm {
   std::unique_ptr<NetworkLink> network;  // null: the container has none
   std::unique_ptr<Machine> machine;
   std::unique_ptr<AgentSession> session;
-  std::future<void> moved;  // where valid: wait for it before anything of the container runs; the VM enters `cgroup` meanwhile
+  // What the host still does for it: the VM enters `cgroup`, its tap gets its place. Wait for it before anything of the container
+  // runs, and before `network` goes. Each waits by itself when it is dropped.
+  std::vector<std::future<void>> under_way;
 };
 
-/// `cgroup` stays where it is for as long as `moved` is not ready. The guest has its network, clock, names and random numbers,
+/// `cgroup` stays where it is for as long as something is under way. The guest has its network, clock, names and random numbers,
 /// and the container's disks; nothing is mounted. `cgroup` exists already and has the host's limits; `staging` is an empty
 /// folder. Throws what the last way failed with; nothing is left then.
 RunningVm start_vm(const Configuration& configuration, const SandboxSpec& spec, const GuestSpec& guest,
