@@ -3,15 +3,15 @@
 #include <cstdint>
 #include <string>
 
-#include "image/archive_path.h"
+#include "archive/archive_path.h"
+#include "archive/tar_reader.h"
 #include "image/decompressor.h"
-#include "image/tar_reader.h"
 #include "support/error.h"
 
 namespace {
 
 /// One piece, then the end.
-class OnePiece : public bulkhead::image::ChunkSource {
+class OnePiece : public bulkhead::archive::ChunkSource {
  public:
   explicit OnePiece(std::string_view bytes) : bytes_(bytes) {}
   std::string_view next() override { return std::exchange(bytes_, {}); }
@@ -26,10 +26,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   OnePiece bytes({reinterpret_cast<const char*>(data), size});
   try {
     bulkhead::image::DecompressedSource source(bytes);
-    bulkhead::image::TarReader reader(source);
-    bulkhead::image::TarReader::Piece piece;
-    for (bulkhead::image::TarEntry entry; reader.next(entry);) {
-      bulkhead::image::clean_archive_path(entry.name);
+    bulkhead::archive::TarReader reader(source);
+    bulkhead::archive::TarReader::Piece piece;
+    for (bulkhead::archive::TarEntry entry; reader.next(entry);) {
+      bulkhead::archive::clean_archive_path(entry.name);
       uint64_t end = 0;
       while (reader.read(piece)) {
         if (piece.offset < end || piece.offset + piece.bytes.size() > entry.size) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "image/archive_path.h"
+#include "archive/archive_path.h"
 #include "image/client_stream.h"
 #include "image/decompressor.h"
 #include "image/progress_reporter.h"
@@ -40,17 +40,17 @@ ArchiveContent::ArchiveContent(storage::LayerStore& store, const ImageStore::Byt
     : store_(store), progress_(progress) {
   ClientStream stream(read);
   DecompressedSource source(stream);
-  TarReader reader(source);
-  for (TarEntry entry; reader.next(entry);) {
-    std::string path = clean_archive_path(entry.name);
+  archive::TarReader reader(source);
+  for (archive::TarEntry entry; reader.next(entry);) {
+    std::string path = archive::clean_archive_path(entry.name);
     if (files_.size() + links_.size() > kMaxFiles) {
       throw Error(ErrorCode::kDataLoss, fmt::format("archive has more than {} files", kMaxFiles));
     }
-    if (entry.type == TarEntry::Type::kFile) {
+    if (entry.type == archive::TarEntry::Type::kFile) {
       read_file(reader, entry, path);
-    } else if (entry.type == TarEntry::Type::kHardLink) {
-      links_[path] = clean_archive_path(entry.link);
-    } else if (entry.type == TarEntry::Type::kSymlink) {
+    } else if (entry.type == archive::TarEntry::Type::kHardLink) {
+      links_[path] = archive::clean_archive_path(entry.link);
+    } else if (entry.type == archive::TarEntry::Type::kSymlink) {
       // Older docker saves a layer once and links to it; always to a path inside ("../<id>/layer.tar").
       links_[path] = (std::filesystem::path(path).parent_path() / entry.link).lexically_normal().native();
     }
@@ -58,9 +58,9 @@ ArchiveContent::ArchiveContent(storage::LayerStore& store, const ImageStore::Byt
   reader.drain();
 }
 
-void ArchiveContent::read_file(TarReader& reader, const TarEntry& entry, const std::string& path) {
+void ArchiveContent::read_file(archive::TarReader& reader, const archive::TarEntry& entry, const std::string& path) {
   oci::Hasher hasher(algorithm_of(path));
-  TarReader::Piece piece;
+  archive::TarReader::Piece piece;
   bool any = reader.read(piece);
   ArchiveFile file{.digest = oci::Hasher::of("")};
   if (!is_text(path, any ? piece.bytes : "")) {
@@ -70,7 +70,7 @@ void ArchiveContent::read_file(TarReader& reader, const TarEntry& entry, const s
     for (; any; any = reader.read(piece)) {
       text_bytes_ += piece.bytes.size();
       if (text.size() + piece.bytes.size() > oci::kMaxConfigSize || text_bytes_ > kMaxTexts) {
-        throw Error(ErrorCode::kDataLoss, fmt::format("file '{}' of the archive is too large", printable(path)));
+        throw Error(ErrorCode::kDataLoss, fmt::format("file '{}' of the archive is too large", archive::printable(path)));
       }
       text += piece.bytes;
     }
@@ -81,10 +81,10 @@ void ArchiveContent::read_file(TarReader& reader, const TarEntry& entry, const s
   files_.insert_or_assign(path, std::move(file));
 }
 
-void ArchiveContent::read_layer(TarReader& reader, TarReader::Piece first, oci::Hasher& hasher, const TarEntry& entry,
-                                ArchiveFile& file) {
+void ArchiveContent::read_layer(archive::TarReader& reader, archive::TarReader::Piece first, oci::Hasher& hasher,
+                                const archive::TarEntry& entry, ArchiveFile& file) {
   ProgressReporter progress(progress_);
-  std::string label = printable(entry.name);
+  std::string label = archive::printable(entry.name);
   if (size_t slash = label.rfind('/'); slash != std::string::npos) {
     std::string folder = label.substr(0, slash);
     label = label.ends_with("layer.tar") ? folder.substr(folder.rfind('/') + 1) : label.substr(slash + 1);
@@ -93,7 +93,7 @@ void ArchiveContent::read_layer(TarReader& reader, TarReader::Piece first, oci::
   try {
     LayerWriter writer(store_.begin());
     int64_t done = 0;
-    TarReader::Piece piece = first;
+    archive::TarReader::Piece piece = first;
     do {
       hasher.update(piece.bytes);
       writer.write(piece.bytes);
@@ -131,7 +131,7 @@ ArchiveFile* ArchiveContent::find(const std::string& path) {
 const std::string& ArchiveContent::text(const std::string& path) {
   ArchiveFile* file = find(path);
   if (file == nullptr || !file->text) {
-    throw Error(ErrorCode::kDataLoss, fmt::format("archive has no file '{}'", printable(path)));
+    throw Error(ErrorCode::kDataLoss, fmt::format("archive has no file '{}'", archive::printable(path)));
   }
   return *file->text;
 }
@@ -157,7 +157,7 @@ ArchiveLayer& ArchiveContent::layer(ArchiveFile& file, const std::string& path) 
     std::rethrow_exception(file.defect);
   }
   if (!file.layer) {
-    throw Error(ErrorCode::kDataLoss, fmt::format("'{}' of the archive is no layer", printable(path)));
+    throw Error(ErrorCode::kDataLoss, fmt::format("'{}' of the archive is no layer", archive::printable(path)));
   }
   return layers_[*file.layer];
 }

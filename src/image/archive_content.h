@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "archive/tar_reader.h"
 #include "image/image_store.h"
 #include "image/layer_writer.h"
-#include "image/tar_reader.h"
 #include "oci/digest.h"
 #include "storage/layer_store.h"
 
@@ -46,8 +46,9 @@ class ArchiveContent {
   ArchiveLayer& layer(ArchiveFile& file, const std::string& path);
 
  private:
-  void read_file(TarReader& reader, const TarEntry& entry, const std::string& path);
-  void read_layer(TarReader& reader, TarReader::Piece first, oci::Hasher& hasher, const TarEntry& entry, ArchiveFile& file);
+  void read_file(archive::TarReader& reader, const archive::TarEntry& entry, const std::string& path);
+  void read_layer(archive::TarReader& reader, archive::TarReader::Piece first, oci::Hasher& hasher,
+                  const archive::TarEntry& entry, ArchiveFile& file);
 
   storage::LayerStore& store_;
   const ProgressSink& progress_;

@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "image/chunk_source.h"
+#include "archive/chunk_source.h"
 
 namespace bulkhead::image {
 
-class BytePipe : public ChunkSource {
+class BytePipe : public archive::ChunkSource {
  public:
   BytePipe(size_t block_size, size_t block_count);
   ~BytePipe() override;

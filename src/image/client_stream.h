@@ -3,12 +3,12 @@
 
 #include <memory>
 
-#include "image/chunk_source.h"
+#include "archive/chunk_source.h"
 #include "image/image_store.h"
 
 namespace bulkhead::image {
 
-class ClientStream : public ChunkSource {
+class ClientStream : public archive::ChunkSource {
  public:
   explicit ClientStream(const ImageStore::ByteSource& read) : read_(read), buffer_(std::make_unique<char[]>(kSize)) {}
   std::string_view next() override { return {buffer_.get(), read_(buffer_.get(), kSize)}; }

@@ -30,7 +30,8 @@ constexpr size_t kBufferSize = 256UL << 10;
 /// The source with the bytes that were looked at put back in front.
 class Input {
  public:
-  Input(ChunkSource& source, std::string seen, std::string_view rest) : source_(source), seen_(std::move(seen)), rest_(rest) {}
+  Input(archive::ChunkSource& source, std::string seen, std::string_view rest)
+      : source_(source), seen_(std::move(seen)), rest_(rest) {}
 
   /// What is left of the current piece, or the next one; empty at the end.
   std::string_view peek() {
@@ -51,7 +52,7 @@ class Input {
   void consume(size_t count) { current_.remove_prefix(count); }
 
  private:
-  ChunkSource& source_;
+  archive::ChunkSource& source_;
   std::string seen_, front_;
   std::string_view rest_, current_;
 };
@@ -176,7 +177,7 @@ class Zstd : public Decompressor {
 
 }  // namespace
 
-std::unique_ptr<Decompressor> make_decompressor(ChunkSource& source) {
+std::unique_ptr<Decompressor> make_decompressor(archive::ChunkSource& source) {
   std::string seen;
   std::string_view piece;
   while (seen.size() < kMagicSize) {
@@ -205,7 +206,7 @@ std::unique_ptr<Decompressor> make_decompressor(ChunkSource& source) {
   return std::make_unique<Plain>(std::move(input));
 }
 
-DecompressedSource::DecompressedSource(ChunkSource& source)
+DecompressedSource::DecompressedSource(archive::ChunkSource& source)
     : decompressor_(make_decompressor(source)), buffer_(std::make_unique<char[]>(kBufferSize)) {}
 
 DecompressedSource::~DecompressedSource() = default;

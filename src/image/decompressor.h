@@ -6,7 +6,7 @@
 #include <memory>
 #include <span>
 
-#include "image/chunk_source.h"
+#include "archive/chunk_source.h"
 
 namespace bulkhead::image {
 
@@ -22,12 +22,12 @@ class Decompressor {
 };
 
 /// Reads the first bytes of `source`, which must outlive the result.
-std::unique_ptr<Decompressor> make_decompressor(ChunkSource& source);
+std::unique_ptr<Decompressor> make_decompressor(archive::ChunkSource& source);
 
 /// A decompressor as a source of pieces, for readers in the same thread.
-class DecompressedSource : public ChunkSource {
+class DecompressedSource : public archive::ChunkSource {
  public:
-  explicit DecompressedSource(ChunkSource& source);
+  explicit DecompressedSource(archive::ChunkSource& source);
   ~DecompressedSource() override;
   std::string_view next() override;
 

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "image/archive_builder.h"
+#include "archive/archive_builder.h"
 #include "image/byte_pipe.h"
 #include "support/error.h"
 
@@ -45,7 +45,7 @@ std::string zstd(const std::string& text) {
 }
 
 std::string decompress(const std::string& bytes, size_t step = 1UL << 20) {
-  TextSource source(bytes, step);
+  archive::TextSource source(bytes, step);
   std::unique_ptr<Decompressor> decompressor = make_decompressor(source);
   std::string result;
   std::string buffer(10'000, '\0');

@@ -2,9 +2,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include "archive/archive_path.h"
 #include "database/database.h"
 #include "image/archive_content.h"
-#include "image/archive_path.h"
 #include "image/image_config.h"
 #include "image/image_store_state.h"
 #include "image/layer_clone.h"
@@ -69,15 +69,15 @@ std::vector<ArchivedImage> read_docker_archive(ArchiveContent& content) {
       malformed("manifest.json is not a list of objects");
     }
     ArchivedImage image;
-    std::string path = clean_archive_path(text_of(member(item, "Config")));
+    std::string path = archive::clean_archive_path(text_of(member(item, "Config")));
     image.config = content.text(path);
     const json& layers = member(item, "Layers");
     const json none = json::array();
     for (const json& layer : has_layers_here(parse_image_config(image.config)) ? layers : none) {
-      std::string layer_path = clean_archive_path(text_of(layer));
+      std::string layer_path = archive::clean_archive_path(text_of(layer));
       ArchiveFile* file = content.find(layer_path);
       if (file == nullptr) {
-        malformed(fmt::format("layer '{}' is missing", printable(layer_path)));
+        malformed(fmt::format("layer '{}' is missing", archive::printable(layer_path)));
       }
       image.layers.push_back(&content.layer(*file, layer_path));
     }

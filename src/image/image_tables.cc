@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "archive/archive_path.h"
 #include "database/database.h"
-#include "image/archive_path.h"
 #include "image/image_config.h"
 #include "storage/layer_store.h"
 #include "support/error.h"
@@ -38,7 +38,7 @@ int64_t created_of(const Image& image) {
 }  // namespace
 
 void throw_no_such_image(const std::string& text) {
-  std::string familiar = printable(text);
+  std::string familiar = archive::printable(text);
   if (!text.starts_with("sha256:") && !oci::is_full_id(text)) {
     familiar = oci::parse_reference(text).with_default_tag().familiar();
   }

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "image/archive_path.h"
+#include "archive/archive_path.h"
 #include "support/error.h"
 #include "support/unique_fd.h"
 
@@ -23,7 +23,7 @@ struct CloseFolder {
 };
 
 [[noreturn]] void fail(const std::string& name, const char* doing) {
-  throw system_error(fmt::format("copy a layer: '{}': {}", printable(name), doing));
+  throw system_error(fmt::format("copy a layer: '{}': {}", archive::printable(name), doing));
 }
 
 void copy_xattrs(int source, int target, const std::string& name) {

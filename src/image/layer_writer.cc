@@ -1,8 +1,8 @@
 #include "image/layer_writer.h"
 
+#include "archive/tar_reader.h"
+#include "archive/unpacker.h"
 #include "image/decompressor.h"
-#include "image/layer_unpacker.h"
-#include "image/tar_reader.h"
 #include "support/error.h"
 
 namespace bulkhead::image {
@@ -15,9 +15,9 @@ constexpr size_t kPlainBlocks = 16;
 
 }  // namespace
 
-class LayerWriter::CountedSource : public ChunkSource {
+class LayerWriter::CountedSource : public archive::ChunkSource {
  public:
-  CountedSource(ChunkSource& source, std::atomic<int64_t>& count) : source_(source), count_(count) {}
+  CountedSource(archive::ChunkSource& source, std::atomic<int64_t>& count) : source_(source), count_(count) {}
   std::string_view next() override {
     std::string_view bytes = source_.next();
     count_.fetch_add(static_cast<int64_t>(bytes.size()), std::memory_order_relaxed);
@@ -25,7 +25,7 @@ class LayerWriter::CountedSource : public ChunkSource {
   }
 
  private:
-  ChunkSource& source_;
+  archive::ChunkSource& source_;
   std::atomic<int64_t>& count_;
 };
 
@@ -76,8 +76,8 @@ void LayerWriter::decompress() {
 
 void LayerWriter::unpack() {
   try {
-    TarReader reader(plain_);
-    LayerUnpacker unpacker(layer_.folder());
+    archive::TarReader reader(plain_);
+    archive::Unpacker unpacker(layer_.folder());
     size_ = unpacker.unpack(reader);
     reader.drain();
   } catch (...) {

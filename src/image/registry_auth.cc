@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "image/archive_path.h"
+#include "archive/archive_path.h"
 #include "image/registry_errors.h"
 #include "oci/bounded_json.h"
 #include "support/error.h"
@@ -166,7 +166,7 @@ std::string fetch_bearer_authorization(HttpClient& http, const RegistryPolicy& p
   if (parts.host_port.empty() || readable || inward) {
     throw Error(ErrorCode::kUnauthenticated,
                 fmt::format("Get \"{}\": the registry sends to the token server '{}', which is refused", registry_url,
-                            realm == challenge.parameters.end() ? "" : printable(realm->second)));
+                            realm == challenge.parameters.end() ? "" : archive::printable(realm->second)));
   }
   HttpRequest request = token_request(realm->second, challenge, scope, credentials);
   HttpOutcome outcome = http.perform(request);

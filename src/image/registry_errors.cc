@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "image/archive_path.h"
+#include "archive/archive_path.h"
 #include "oci/bounded_json.h"
 #include "support/error.h"
 
@@ -20,7 +20,7 @@ RegistryError parse_registry_error(const HttpResponse& response) {
   }
   const nlohmann::json& first = body["errors"][0];
   auto text = [&](const char* key) {
-    return first.contains(key) && first[key].is_string() ? printable(first[key].get<std::string>()) : std::string();
+    return first.contains(key) && first[key].is_string() ? archive::printable(first[key].get<std::string>()) : std::string();
   };
   result.code = text("code");
   if (result.code.empty()) {

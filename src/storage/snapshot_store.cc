@@ -11,10 +11,10 @@
 
 #include "storage/disks.h"
 #include "storage/layer_store.h"
-#include "storage/remove_tree.h"
 #include "storage/trash.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/remove_tree.h"
 
 namespace bulkhead::storage {
 namespace {

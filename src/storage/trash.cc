@@ -5,11 +5,11 @@
 
 #include <cstdio>
 
-#include "storage/remove_tree.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/log.h"
 #include "support/random.h"
+#include "support/remove_tree.h"
 
 namespace bulkhead::storage {
 

@@ -10,7 +10,7 @@
 namespace bulkhead::test {
 namespace {
 
-using image::ArchiveBuilder;
+using archive::ArchiveBuilder;
 
 image::ImageStore::ByteSource source_of(const std::string& bytes) {
   return [&bytes, position = size_t{0}](char* buffer, size_t size) mutable {

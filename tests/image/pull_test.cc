@@ -12,7 +12,7 @@
 namespace bulkhead::test {
 namespace {
 
-using image::ArchiveBuilder;
+using archive::ArchiveBuilder;
 
 bool is_blob(const FakeRequest& request) { return request.path.find("/blobs/") != std::string::npos; }
 bool is_manifest(const FakeRequest& request) { return request.path.find("/manifests/") != std::string::npos; }

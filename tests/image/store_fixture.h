@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "archive/archive_builder.h"
 #include "database/database.h"
-#include "image/archive_builder.h"
 #include "image/image_store.h"
 #include "storage/layer_store.h"
 #include "storage/snapshot_store.h"
@@ -98,7 +98,7 @@ class StoreFixture : public ::testing::Test {
 
 /// A layer of one file.
 inline std::string layer_of(const std::string& name, const std::string& content) {
-  return image::ArchiveBuilder().file(name, content).finish();
+  return archive::ArchiveBuilder().file(name, content).finish();
 }
 
 }  // namespace bulkhead::test

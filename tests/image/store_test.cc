@@ -16,7 +16,7 @@
 namespace bulkhead::test {
 namespace {
 
-using image::ArchiveBuilder;
+using archive::ArchiveBuilder;
 using Force = image::ImageStore::Force;
 using User = image::ImageStore::User;
 

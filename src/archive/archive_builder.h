@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "image/chunk_source.h"
+#include "archive/chunk_source.h"
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 
 /// The pieces of a text, each of at most `step` bytes.
 class TextSource : public ChunkSource {
@@ -109,4 +109,4 @@ class ArchiveBuilder {
   std::string bytes_;
 };
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

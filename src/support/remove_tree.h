@@ -4,10 +4,10 @@
 #include <atomic>
 #include <string>
 
-namespace bulkhead::storage {
+namespace bulkhead {
 
 /// Removes `name` (a file, a link or a whole folder) inside the folder `parent`. Missing is fine. Never follows a symbolic
 /// link, uses two descriptors at any depth. Returns early where `stop` becomes true. Throws naming `name`.
 void remove_tree(int parent, const std::string& name, const std::atomic<bool>* stop = nullptr);
 
-}  // namespace bulkhead::storage
+}  // namespace bulkhead

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 
 /// Without leading "/" and "./", doubled slashes and "." components: "" is the folder itself. Throws kDataLoss for ".." and for
 /// what is longer than the kernel takes.
@@ -15,4 +15,4 @@ std::pair<std::string_view, std::string_view> split_path(std::string_view path);
 /// For messages: bytes that are no printable ASCII as \xNN, at most 200 characters.
 std::string printable(std::string_view bytes);
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 
 class ChunkSource {
  public:
@@ -15,4 +15,4 @@ class ChunkSource {
   virtual std::string_view next() = 0;
 };
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 
 [[noreturn]] void malformed_tar(std::string_view reason);
 
@@ -40,4 +40,4 @@ struct PaxRecords {
 /// Adds the records of one extended header to `records`.
 void parse_pax(std::string_view bytes, PaxRecords& records);
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "image/chunk_source.h"
+#include "archive/chunk_source.h"
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 
 struct TarEntry {
   enum class Type { kFile, kHardLink, kSymlink, kCharacterDevice, kBlockDevice, kFolder, kFifo };
@@ -79,4 +79,4 @@ class TarReader {
   bool sparse_ = false;
 };
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

@@ -1,4 +1,4 @@
-#include "image/tar_pax.h"
+#include "archive/tar_pax.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 
 #include "support/error.h"
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 namespace {
 
 // The kernel's own bounds: XATTR_NAME_MAX, XATTR_SIZE_MAX (linux/limits.h).
@@ -196,4 +196,4 @@ void parse_pax(std::string_view bytes, PaxRecords& records) {
   }
 }
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

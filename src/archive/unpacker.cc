@@ -1,4 +1,4 @@
-#include "image/layer_unpacker.h"
+#include "archive/unpacker.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,12 +10,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "image/archive_path.h"
-#include "storage/remove_tree.h"
+#include "archive/archive_path.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/remove_tree.h"
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 namespace {
 
 constexpr std::string_view kWhiteoutPrefix = ".wh.";
@@ -49,14 +49,14 @@ bool is_welcome_xattr(std::string_view name) {
 
 }  // namespace
 
-LayerUnpacker::LayerUnpacker(int root) : root_(root) {
+Unpacker::Unpacker(int root) : root_(root) {
   if (::unshare(CLONE_FS) != 0) {
     throw system_error("unpack: unshare the umask");
   }
   ::umask(0);
 }
 
-int64_t LayerUnpacker::unpack(TarReader& reader) {
+int64_t Unpacker::unpack(TarReader& reader) {
   uint64_t count = 0;
   for (TarEntry entry; reader.next(entry);) {
     if (++count > kMaxEntries) {
@@ -69,7 +69,7 @@ int64_t LayerUnpacker::unpack(TarReader& reader) {
   return bytes_;
 }
 
-void LayerUnpacker::unpack_entry(TarReader& reader, const TarEntry& entry) {
+void Unpacker::unpack_entry(TarReader& reader, const TarEntry& entry) {
   std::string path = clean_archive_path(entry.name);
   if (path.empty()) {
     set_root(entry);
@@ -91,7 +91,7 @@ void LayerUnpacker::unpack_entry(TarReader& reader, const TarEntry& entry) {
   }
 }
 
-LayerUnpacker::Folder LayerUnpacker::open_folder(const std::string& path) {
+Unpacker::Folder Unpacker::open_folder(const std::string& path) {
   if (auto found = folders_.find(path); found != folders_.end()) {
     return found->second;
   }
@@ -106,7 +106,7 @@ LayerUnpacker::Folder LayerUnpacker::open_folder(const std::string& path) {
 }
 
 /// Archives may leave the folders out that an entry lies in: they become root's, 0755.
-LayerUnpacker::Folder LayerUnpacker::make_parent(const std::string& path) {
+Unpacker::Folder Unpacker::make_parent(const std::string& path) {
   if (Folder folder = open_folder(path)) {
     return folder;
   }
@@ -136,19 +136,19 @@ LayerUnpacker::Folder LayerUnpacker::make_parent(const std::string& path) {
   return folder;
 }
 
-LayerUnpacker::Place LayerUnpacker::resolve(const std::string& path) {
+Unpacker::Place Unpacker::resolve(const std::string& path) {
   auto [parent, name] = split_path(path);
   return {.parent = make_parent(std::string(parent)), .name = std::string(name), .path = path};
 }
 
-bool LayerUnpacker::is_whiteout(const Place& place) {
+bool Unpacker::is_whiteout(const Place& place) {
   struct stat info {};
   return ::fstatat(place.parent->get(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(info.st_mode) &&
          info.st_rdev == makedev(0, 0);
 }
 
 template <typename Make>
-bool LayerUnpacker::replacing(const Place& place, const char* doing, Make make) {
+bool Unpacker::replacing(const Place& place, const char* doing, Make make) {
   if (make() == 0) {
     return false;
   }
@@ -157,14 +157,14 @@ bool LayerUnpacker::replacing(const Place& place, const char* doing, Make make) 
   }
   bool hidden = is_whiteout(place);
   folders_.clear();  // what is removed may be a way to one of them
-  storage::remove_tree(place.parent->get(), place.name);
+  remove_tree(place.parent->get(), place.name);
   if (make() != 0) {
     fail(place.path, doing);
   }
   return hidden;
 }
 
-void LayerUnpacker::make_opaque(const Folder& folder) {
+void Unpacker::make_opaque(const Folder& folder) {
   std::string path = through_proc(folder->get(), ".");
   if (::setxattr(path.c_str(), "trusted.overlay.opaque", "y", 1, 0) != 0) {
     throw system_error("unpack: mark a folder opaque");
@@ -172,7 +172,7 @@ void LayerUnpacker::make_opaque(const Folder& folder) {
 }
 
 /// image-spec layer.md "Whiteouts": hides what lower layers have; never an entry of this layer, whatever the order.
-void LayerUnpacker::whiteout(const Place& place) {
+void Unpacker::whiteout(const Place& place) {
   if (place.name == kOpaqueMarker) {
     make_opaque(place.parent);
     return;
@@ -196,7 +196,7 @@ void LayerUnpacker::whiteout(const Place& place) {
   }
 }
 
-void LayerUnpacker::set_root(const TarEntry& entry) {
+void Unpacker::set_root(const TarEntry& entry) {
   if (entry.type != TarEntry::Type::kFolder) {
     throw Error(ErrorCode::kDataLoss, "archive has an entry for '/' that is no folder");
   }
@@ -208,7 +208,7 @@ void LayerUnpacker::set_root(const TarEntry& entry) {
   folder_times_.emplace_back("", entry.mtime);
 }
 
-void LayerUnpacker::make_folder(const Place& place, const TarEntry& entry) {
+void Unpacker::make_folder(const Place& place, const TarEntry& entry) {
   int parent = place.parent->get();
   auto make = [&] { return ::mkdirat(parent, place.name.c_str(), entry.mode & kPermissions); };
   bool existed = false;
@@ -233,7 +233,7 @@ void LayerUnpacker::make_folder(const Place& place, const TarEntry& entry) {
   folder_times_.emplace_back(place.path, entry.mtime);
 }
 
-void LayerUnpacker::make_file(TarReader& reader, const Place& place, const TarEntry& entry) {
+void Unpacker::make_file(TarReader& reader, const Place& place, const TarEntry& entry) {
   UniqueFd file;
   replacing(place, "create the file", [&] {
     file.reset(::openat(place.parent->get(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -262,7 +262,7 @@ void LayerUnpacker::make_file(TarReader& reader, const Place& place, const TarEn
   bytes_ += static_cast<int64_t>(entry.size);
 }
 
-void LayerUnpacker::write_content(TarReader& reader, int file, const TarEntry& entry) {
+void Unpacker::write_content(TarReader& reader, int file, const TarEntry& entry) {
   for (TarReader::Piece piece; reader.read(piece);) {
     if (entry.sparse && ::lseek(file, static_cast<off_t>(piece.offset), SEEK_SET) < 0) {
       throw system_error("seek");
@@ -274,7 +274,7 @@ void LayerUnpacker::write_content(TarReader& reader, int file, const TarEntry& e
   }
 }
 
-void LayerUnpacker::make_hard_link(const Place& place, const TarEntry& entry) {
+void Unpacker::make_hard_link(const Place& place, const TarEntry& entry) {
   // SECURITY: the target is found inside the layer too, its last component not through a link: linkat(2) without
   // AT_SYMLINK_FOLLOW.
   std::string target = clean_archive_path(entry.link);
@@ -292,7 +292,7 @@ void LayerUnpacker::make_hard_link(const Place& place, const TarEntry& entry) {
   });
 }
 
-void LayerUnpacker::make_node(const Place& place, const TarEntry& entry) {
+void Unpacker::make_node(const Place& place, const TarEntry& entry) {
   int parent = place.parent->get();
   const char* name = place.name.c_str();
   replacing(place, "create it", [&] {
@@ -307,7 +307,7 @@ void LayerUnpacker::make_node(const Place& place, const TarEntry& entry) {
   set_owner_and_time(place, entry);
 }
 
-void LayerUnpacker::set_owner_and_time(const Place& place, const TarEntry& entry) {
+void Unpacker::set_owner_and_time(const Place& place, const TarEntry& entry) {
   int parent = place.parent->get();
   const char* name = place.name.c_str();
   if ((entry.uid != 0 || entry.gid != 0) && ::fchownat(parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -325,7 +325,7 @@ void LayerUnpacker::set_owner_and_time(const Place& place, const TarEntry& entry
   }
 }
 
-void LayerUnpacker::set_xattrs(const std::string& path, const TarEntry& entry) {
+void Unpacker::set_xattrs(const std::string& path, const TarEntry& entry) {
   for (const auto& [name, value] : entry.xattrs) {
     if (!is_welcome_xattr(name)) {
       continue;
@@ -339,7 +339,7 @@ void LayerUnpacker::set_xattrs(const std::string& path, const TarEntry& entry) {
   }
 }
 
-void LayerUnpacker::set_folder_times() {
+void Unpacker::set_folder_times() {
   for (const auto& [path, time] : folder_times_) {
     UniqueFd folder(open_in_root(root_, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY));
     if (!folder) {
@@ -352,4 +352,4 @@ void LayerUnpacker::set_folder_times() {
   }
 }
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

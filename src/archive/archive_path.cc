@@ -1,10 +1,10 @@
-#include "image/archive_path.h"
+#include "archive/archive_path.h"
 
 #include <fmt/format.h>
 
 #include "support/error.h"
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 
 std::string printable(std::string_view bytes) {
   std::string text;
@@ -53,4 +53,4 @@ std::pair<std::string_view, std::string_view> split_path(std::string_view path) 
   return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

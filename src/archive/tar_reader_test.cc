@@ -1,12 +1,12 @@
-#include "image/tar_reader.h"
+#include "archive/tar_reader.h"
 
 #include <gtest/gtest.h>
 
-#include "image/archive_builder.h"
-#include "image/tar_pax.h"
+#include "archive/archive_builder.h"
+#include "archive/tar_pax.h"
 #include "support/error.h"
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 namespace {
 
 struct Read {
@@ -130,4 +130,4 @@ TEST(TarReaderTest, RefusesTheMalformed) {
 }
 
 }  // namespace
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

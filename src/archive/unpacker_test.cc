@@ -1,4 +1,4 @@
-#include "image/layer_unpacker.h"
+#include "archive/unpacker.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,26 +13,26 @@
 #include <filesystem>
 #include <thread>
 
-#include "image/archive_builder.h"
-#include "image/archive_path.h"
+#include "archive/archive_builder.h"
+#include "archive/archive_path.h"
 #include "support/error.h"
 #include "support/files.h"
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 namespace {
 
 namespace fs = std::filesystem;
 
-class LayerUnpackerTest : public ::testing::Test {
+class UnpackerTest : public ::testing::Test {
  protected:
-  LayerUnpackerTest() {
+  UnpackerTest() {
     std::string name = (fs::temp_directory_path() / "unpack-XXXXXX").native();
     outer_ = ::mkdtemp(name.data());
     root_ = outer_ / "layer";
     fs::create_directory(root_);
     write(outer_ / "secret", "secret");
   }
-  ~LayerUnpackerTest() override { fs::remove_all(outer_); }
+  ~UnpackerTest() override { fs::remove_all(outer_); }
 
   static void write(const fs::path& path, const std::string& text) { replace_file(path, text, 0644, Durability::kUnsynced); }
 
@@ -44,7 +44,7 @@ class LayerUnpackerTest : public ::testing::Test {
         UniqueFd folder = open_file(root_, O_PATH | O_DIRECTORY);
         TextSource source(bytes);
         TarReader reader(source);
-        LayerUnpacker(folder.get()).unpack(reader);
+        Unpacker(folder.get()).unpack(reader);
       } catch (const Error& error) {
         code = error.code();
         message_ = error.message();
@@ -82,7 +82,7 @@ class LayerUnpackerTest : public ::testing::Test {
     GTEST_SKIP() << "needs root: owners, devices, attributes"; \
   }
 
-TEST_F(LayerUnpackerTest, KeepsWhatTheArchiveSays) {
+TEST_F(UnpackerTest, KeepsWhatTheArchiveSays) {
   NEED_ROOT();
   std::string name = "n\xe9 \xff\n";
   ArchiveBuilder builder;
@@ -108,7 +108,7 @@ TEST_F(LayerUnpackerTest, KeepsWhatTheArchiveSays) {
   EXPECT_EQ(info("no/parents").st_mode & 07777, 0755U);
 }
 
-TEST_F(LayerUnpackerTest, RefusesDotDot) {
+TEST_F(UnpackerTest, RefusesDotDot) {
   for (const char* name : {"../evil", "a/../../evil", "/../evil", "..", "a/.."}) {
     EXPECT_EQ(unpack(ArchiveBuilder().file(name, "x").finish()), ErrorCode::kDataLoss) << name;
   }
@@ -119,12 +119,12 @@ TEST_F(LayerUnpackerTest, RefusesDotDot) {
   expect_outside_untouched();
 }
 
-TEST_F(LayerUnpackerTest, AbsoluteNamesLieInTheLayer) {
+TEST_F(UnpackerTest, AbsoluteNamesLieInTheLayer) {
   ASSERT_EQ(unpack(ArchiveBuilder().file("/abs/file", "x").finish()), ErrorCode::kAlreadyDone);
   EXPECT_EQ(read_file(root_ / "abs/file"), "x");
 }
 
-TEST_F(LayerUnpackerTest, LinksOfTheArchiveLeadNowhereElse) {
+TEST_F(UnpackerTest, LinksOfTheArchiveLeadNowhereElse) {
   std::string outside = outer_.native();
   EXPECT_EQ(unpack(ArchiveBuilder().symlink("up", "..").file("up/evil", "x").finish()), ErrorCode::kAlreadyDone);
   EXPECT_TRUE(fs::exists(root_ / "evil"));  // ".." of the layer's root is the root
@@ -140,7 +140,7 @@ TEST_F(LayerUnpackerTest, LinksOfTheArchiveLeadNowhereElse) {
   expect_outside_untouched();
 }
 
-TEST_F(LayerUnpackerTest, LinkInPlaceOfAnOpenFolder) {
+TEST_F(UnpackerTest, LinkInPlaceOfAnOpenFolder) {
   // The folder is known from the first entry; then it becomes a link to the outside.
   std::string outside = outer_.native();
   EXPECT_EQ(unpack(ArchiveBuilder().folder("d/").file("d/a", "1").symlink("d", outside).file("d/evil", "x").finish()),
@@ -148,7 +148,7 @@ TEST_F(LayerUnpackerTest, LinkInPlaceOfAnOpenFolder) {
   expect_outside_untouched();
 }
 
-TEST_F(LayerUnpackerTest, Whiteouts) {
+TEST_F(UnpackerTest, Whiteouts) {
   NEED_ROOT();
   ArchiveBuilder builder;
   builder.folder("d/").file("d/.wh..wh..opq", "").file("d/new", "1").file(".wh.gone", "").file("deep/.wh.gone", "");
@@ -164,7 +164,7 @@ TEST_F(LayerUnpackerTest, Whiteouts) {
   EXPECT_FALSE(fs::exists(root_ / ".wh..wh.plnk"));
 }
 
-TEST_F(LayerUnpackerTest, OnlyHarmlessAttributes) {
+TEST_F(UnpackerTest, OnlyHarmlessAttributes) {
   NEED_ROOT();
   std::string capability("\1\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
   ArchiveBuilder builder;
@@ -182,7 +182,7 @@ TEST_F(LayerUnpackerTest, OnlyHarmlessAttributes) {
   EXPECT_EQ(xattr("f", "user.overlay.opaque"), "");
 }
 
-TEST_F(LayerUnpackerTest, LaterEntriesReplaceEarlierOnes) {
+TEST_F(UnpackerTest, LaterEntriesReplaceEarlierOnes) {
   ArchiveBuilder builder;
   builder.file("f", "1").file("f", "22").folder("d/").file("d/x", "1").file("d", "now a file").file("e", "").folder("e/");
   ASSERT_EQ(unpack(builder.finish()), ErrorCode::kAlreadyDone) << message_;
@@ -191,7 +191,7 @@ TEST_F(LayerUnpackerTest, LaterEntriesReplaceEarlierOnes) {
   EXPECT_TRUE(fs::is_directory(root_ / "e"));
 }
 
-TEST_F(LayerUnpackerTest, SparseFilesStaySparse) {
+TEST_F(UnpackerTest, SparseFilesStaySparse) {
   ArchiveBuilder builder;
   builder.pax({{"GNU.sparse.size", "1073741824"}, {"GNU.sparse.map", "536870912,5"}});
   builder.file("big", "abcde");
@@ -209,4 +209,4 @@ TEST(ArchivePathTest, Cleans) {
 }
 
 }  // namespace
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

@@ -1,4 +1,4 @@
-#include "storage/remove_tree.h"
+#include "support/remove_tree.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "support/error.h"
 #include "support/unique_fd.h"
 
-namespace bulkhead::storage {
+namespace bulkhead {
 namespace {
 
 struct Level {
@@ -122,4 +122,4 @@ void remove_tree(int parent, const std::string& name, const std::atomic<bool>* s
   }
 }
 
-}  // namespace bulkhead::storage
+}  // namespace bulkhead

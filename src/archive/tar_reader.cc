@@ -1,4 +1,4 @@
-#include "image/tar_reader.h"
+#include "archive/tar_reader.h"
 
 #include <fmt/format.h>
 
@@ -6,10 +6,10 @@
 #include <cstring>
 #include <limits>
 
-#include "image/tar_pax.h"
+#include "archive/tar_pax.h"
 #include "support/error.h"
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 namespace {
 
 constexpr size_t kBlock = 512;
@@ -348,4 +348,4 @@ void TarReader::drain() {
   }
 }
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive

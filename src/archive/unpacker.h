@@ -15,15 +15,15 @@
 #include <utility>
 #include <vector>
 
-#include "image/tar_reader.h"
+#include "archive/tar_reader.h"
 #include "support/unique_fd.h"
 
-namespace bulkhead::image {
+namespace bulkhead::archive {
 
-class LayerUnpacker {
+class Unpacker {
  public:
   /// `root`: the layer's folder; must outlive the object.
-  explicit LayerUnpacker(int root);
+  explicit Unpacker(int root);
 
   /// Reads the archive to its end. Returns the bytes of all files. Throws kDataLoss (malformed, a way out of the folder),
   /// kNotSupported, or what the disk says (kResourceExhausted where it is full), naming the entry.
@@ -64,4 +64,4 @@ class LayerUnpacker {
   int64_t bytes_ = 0;
 };
 
-}  // namespace bulkhead::image
+}  // namespace bulkhead::archive
