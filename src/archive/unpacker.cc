@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "archive/archive_path.h"
+#include "archive/root.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/remove_tree.h"
@@ -26,14 +27,6 @@ constexpr uint64_t kMaxEntries = 8'000'000;
 constexpr size_t kMaxOpenFolders = 64;
 constexpr mode_t kPermissions = 01777;  // what open(2) and mkdir(2) take; the set-id bits need chmod(2)
 
-/// openat2(2), below `root` as if that were "/". -1 and errno where it fails.
-int open_in_root(int root, const char* path, uint64_t flags) {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  return static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof(how)));
-}
-
 std::string through_proc(int folder, const std::string& name) { return fmt::format("/proc/self/fd/{}/{}", folder, name); }
 
 /// What a layer may set. SECURITY: trusted.overlay.* and user.overlay.* would let an image steer overlayfs (redirects to other
@@ -48,6 +41,8 @@ bool is_welcome_xattr(std::string_view name) {
 }
 
 }  // namespace
+
+Unpacker::Unpacker(int root, CopyInto into) : Unpacker(root) { into_ = std::move(into); }
 
 Unpacker::Unpacker(int root) : root_(root) {
   if (::unshare(CLONE_FS) != 0) {
@@ -75,7 +70,10 @@ void Unpacker::unpack_entry(TarReader& reader, const TarEntry& entry) {
     set_root(entry);
     return;
   }
-  if (split_path(path).second.starts_with(kWhiteoutPrefix)) {
+  if (into_ && !into_->folder.empty()) {
+    path = into_->folder + "/" + path;
+  }
+  if (!into_ && split_path(path).second.starts_with(kWhiteoutPrefix)) {
     whiteout(resolve(path));
     return;
   }
@@ -95,14 +93,22 @@ Unpacker::Folder Unpacker::open_folder(const std::string& path) {
   if (auto found = folders_.find(path); found != folders_.end()) {
     return found->second;
   }
-  int fd = open_in_root(root_, path.empty() ? "." : path.c_str(), O_PATH | O_DIRECTORY);
-  if (fd < 0) {
+  auto folder = std::make_shared<OpenFolder>();
+  folder->fd = open_in_root(root_, path, O_PATH | O_DIRECTORY, into_ ? 0 : RESOLVE_NO_XDEV);
+  struct stat info {};
+  if (!folder->fd || ::fstat(folder->fd.get(), &info) != 0) {
     return nullptr;
   }
+  if (into_ && is_kernel_file_system(folder->fd.get())) {
+    throw Error(
+        ErrorCode::kNotSupported,
+        fmt::format("'{}' is in a file system of the kernel (proc, sys): nothing can be copied there", printable(path)));
+  }
+  folder->gives_group = (info.st_mode & static_cast<mode_t>(S_ISGID)) != 0;
   if (folders_.size() >= kMaxOpenFolders) {
     folders_.clear();
   }
-  return folders_[path] = std::make_shared<UniqueFd>(fd);
+  return folders_[path] = std::move(folder);
 }
 
 /// Archives may leave the folders out that an entry lies in: they become root's, 0755.
@@ -116,12 +122,12 @@ Unpacker::Folder Unpacker::make_parent(const std::string& path) {
   auto [parent_path, name] = split_path(path);
   Place place{.parent = make_parent(std::string(parent_path)), .name = std::string(name), .path = path};
   bool hidden = false;
-  if (::mkdirat(place.parent->get(), place.name.c_str(), 0755) != 0) {
+  if (::mkdirat(place.folder(), place.name.c_str(), 0755) != 0) {
     if (errno == EEXIST && is_whiteout(place)) {
-      hidden = replacing(place, "create a folder", [&] { return ::mkdirat(place.parent->get(), place.name.c_str(), 0755); });
+      hidden = replacing(place, Kind::kFolder, "create a folder",
+                         [&] { return ::mkdirat(place.folder(), place.name.c_str(), 0755); });
     } else if (errno == EEXIST) {
-      throw Error(ErrorCode::kDataLoss,
-                  fmt::format("unpack: '{}' has entries below it, but is no folder in this layer", printable(path)));
+      throw Error(ErrorCode::kDataLoss, fmt::format("unpack: '{}' has entries below it, but is no folder", printable(path)));
     } else {
       fail(path, "create the folder");
     }
@@ -143,21 +149,44 @@ Unpacker::Place Unpacker::resolve(const std::string& path) {
 
 bool Unpacker::is_whiteout(const Place& place) {
   struct stat info {};
-  return ::fstatat(place.parent->get(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(info.st_mode) &&
+  return !into_ && ::fstatat(place.folder(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(info.st_mode) &&
          info.st_rdev == makedev(0, 0);
 }
 
+/// Docker's words.
+void Unpacker::check_overwrite(const Place& place, Kind kind) const {
+  struct stat info {};
+  if (!into_ || into_->overwrite == Overwrite::kAnything ||
+      ::fstatat(place.folder(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+      S_ISDIR(info.st_mode) == (kind == Kind::kFolder)) {
+    return;
+  }
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("cannot overwrite {} \"/{}\" with {}", S_ISDIR(info.st_mode) ? "directory" : "non-directory",
+                          printable(place.path), kind == Kind::kFolder ? "directory" : "non-directory"));
+}
+
+Unpacker::Owner Unpacker::owner_of(const TarEntry& entry) const {
+  return into_ && into_->owner ? *into_->owner : Owner(entry.uid, entry.gid);
+}
+
+/// What root makes is root's.
+bool Unpacker::needs_owner(const Place& place, const TarEntry& entry) const {
+  return place.parent->gives_group || owner_of(entry) != Owner(0, 0);
+}
+
 template <typename Make>
-bool Unpacker::replacing(const Place& place, const char* doing, Make make) {
+bool Unpacker::replacing(const Place& place, Kind kind, const char* doing, Make make) {
   if (make() == 0) {
     return false;
   }
   if (errno != EEXIST) {
     fail(place.path, doing);
   }
+  check_overwrite(place, kind);
   bool hidden = is_whiteout(place);
   folders_.clear();  // what is removed may be a way to one of them
-  remove_tree(place.parent->get(), place.name);
+  remove_tree(place.folder(), place.name);
   if (make() != 0) {
     fail(place.path, doing);
   }
@@ -165,7 +194,7 @@ bool Unpacker::replacing(const Place& place, const char* doing, Make make) {
 }
 
 void Unpacker::make_opaque(const Folder& folder) {
-  std::string path = through_proc(folder->get(), ".");
+  std::string path = through_proc(folder->fd.get(), ".");
   if (::setxattr(path.c_str(), "trusted.overlay.opaque", "y", 1, 0) != 0) {
     throw system_error("unpack: mark a folder opaque");
   }
@@ -184,21 +213,25 @@ void Unpacker::whiteout(const Place& place) {
   if (hidden.empty() || hidden == "." || hidden == "..") {
     throw Error(ErrorCode::kDataLoss, fmt::format("whiteout '{}' names no file", printable(place.path)));
   }
-  if (::mknodat(place.parent->get(), hidden.c_str(), S_IFCHR, makedev(0, 0)) == 0) {
+  if (::mknodat(place.folder(), hidden.c_str(), S_IFCHR, makedev(0, 0)) == 0) {
     return;
   }
   if (errno != EEXIST) {
     fail(place.path, "create the whiteout");
   }
-  int folder = ::openat(place.parent->get(), hidden.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (folder >= 0) {
-    make_opaque(std::make_shared<UniqueFd>(folder));
+  auto folder = std::make_shared<OpenFolder>();
+  folder->fd.reset(::openat(place.folder(), hidden.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (folder->fd) {
+    make_opaque(folder);
   }
 }
 
 void Unpacker::set_root(const TarEntry& entry) {
   if (entry.type != TarEntry::Type::kFolder) {
     throw Error(ErrorCode::kDataLoss, "archive has an entry for '/' that is no folder");
+  }
+  if (into_) {
+    return;
   }
   std::string path = through_proc(root_, ".");
   if (::chown(path.c_str(), entry.uid, entry.gid) != 0 || ::chmod(path.c_str(), entry.mode) != 0) {
@@ -209,35 +242,48 @@ void Unpacker::set_root(const TarEntry& entry) {
 }
 
 void Unpacker::make_folder(const Place& place, const TarEntry& entry) {
-  int parent = place.parent->get();
+  int parent = place.folder();
   auto make = [&] { return ::mkdirat(parent, place.name.c_str(), entry.mode & kPermissions); };
   bool existed = false;
   if (make() != 0) {
     struct stat info {};
     existed =
         errno == EEXIST && ::fstatat(parent, place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
-    if (!existed && replacing(place, "create the folder", make)) {
+    if (!existed && replacing(place, Kind::kFolder, "create the folder", make)) {
       make_opaque(open_folder(place.path));
     }
   }
-  if ((existed || entry.uid != 0 || entry.gid != 0) &&
-      ::fchownat(parent, place.name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0) {
-    fail(place.path, "set the owner");
-  }
-  if ((existed || (entry.mode & ~kPermissions) != 0) && ::fchmodat(parent, place.name.c_str(), entry.mode, 0) != 0) {
-    fail(place.path, "set the mode");
-  }
-  if (!entry.xattrs.empty()) {
-    set_xattrs(through_proc(parent, place.name), entry);
+  if (existed || needs_owner(place, entry) || (entry.mode & ~kPermissions) != 0 || !entry.xattrs.empty()) {
+    set_folder_attributes(place, entry);
   }
   folder_times_.emplace_back(place.path, entry.mtime);
 }
 
+void Unpacker::set_folder_attributes(const Place& place, const TarEntry& entry) {
+  // SECURITY: by descriptor, as a process of the container may put something else in its place.
+  UniqueFd folder(::openat(place.folder(), place.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!folder) {
+    fail(place.path, "open the folder");
+  }
+  if (into_ && is_kernel_file_system(folder.get())) {
+    return;  // mounted on the folder that is meant
+  }
+  auto [uid, gid] = owner_of(entry);
+  if (::fchown(folder.get(), uid, gid) != 0) {
+    fail(place.path, "set the owner");
+  }
+  if (::fchmod(folder.get(), entry.mode) != 0) {
+    fail(place.path, "set the mode");
+  }
+  set_xattrs(through_descriptor(folder.get()), entry);
+  folders_.erase(place.path);  // it may give its group now
+}
+
 void Unpacker::make_file(TarReader& reader, const Place& place, const TarEntry& entry) {
   UniqueFd file;
-  replacing(place, "create the file", [&] {
-    file.reset(::openat(place.parent->get(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                        entry.mode & 0777));
+  replacing(place, Kind::kOther, "create the file", [&] {
+    file.reset(
+        ::openat(place.folder(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, entry.mode & 0777));
     return file ? 0 : -1;
   });
   try {
@@ -245,7 +291,8 @@ void Unpacker::make_file(TarReader& reader, const Place& place, const TarEntry& 
   } catch (const Error& error) {
     throw error.wrap(fmt::format("unpack '{}'", printable(place.path)));
   }
-  if ((entry.uid != 0 || entry.gid != 0) && ::fchown(file.get(), entry.uid, entry.gid) != 0) {
+  auto [uid, gid] = owner_of(entry);
+  if (needs_owner(place, entry) && ::fchown(file.get(), uid, gid) != 0) {
     fail(place.path, "set the owner");
   }
   // Behind chown(2), which takes the set-id bits and file capabilities away.
@@ -253,7 +300,7 @@ void Unpacker::make_file(TarReader& reader, const Place& place, const TarEntry& 
     fail(place.path, "set the mode");
   }
   if (!entry.xattrs.empty()) {
-    set_xattrs(through_proc(place.parent->get(), place.name), entry);
+    set_xattrs(through_descriptor(file.get()), entry);
   }
   const timespec times[2] = {entry.mtime, entry.mtime};
   if (::futimens(file.get(), times) != 0) {
@@ -278,24 +325,27 @@ void Unpacker::make_hard_link(const Place& place, const TarEntry& entry) {
   // SECURITY: the target is found inside the layer too, its last component not through a link: linkat(2) without
   // AT_SYMLINK_FOLLOW.
   std::string target = clean_archive_path(entry.link);
+  if (into_ && !into_->folder.empty() && !target.empty()) {
+    target = into_->folder + "/" + target;
+  }
   auto [folder, name] = split_path(target);
   Folder target_folder = target.empty() ? nullptr : open_folder(std::string(folder));
   if (!target_folder) {
-    throw Error(ErrorCode::kDataLoss, fmt::format("unpack '{}': hard link to '{}', which the layer does not have",
-                                                  printable(place.path), printable(entry.link)));
+    throw Error(ErrorCode::kDataLoss, fmt::format("unpack '{}': hard link to '{}', which is not there", printable(place.path),
+                                                  printable(entry.link)));
   }
   if (target == place.path) {
     throw Error(ErrorCode::kDataLoss, fmt::format("unpack '{}': hard link to itself", printable(place.path)));
   }
-  replacing(place, "create the hard link", [&] {
-    return ::linkat(target_folder->get(), std::string(name).c_str(), place.parent->get(), place.name.c_str(), 0);
+  replacing(place, Kind::kOther, "create the hard link", [&] {
+    return ::linkat(target_folder->fd.get(), std::string(name).c_str(), place.folder(), place.name.c_str(), 0);
   });
 }
 
 void Unpacker::make_node(const Place& place, const TarEntry& entry) {
-  int parent = place.parent->get();
+  int parent = place.folder();
   const char* name = place.name.c_str();
-  replacing(place, "create it", [&] {
+  replacing(place, Kind::kOther, "create it", [&] {
     switch (entry.type) {
       case TarEntry::Type::kSymlink: return ::symlinkat(entry.link.c_str(), parent, name);
       case TarEntry::Type::kFifo: return ::mknodat(parent, name, S_IFIFO | (entry.mode & 0777), 0);
@@ -308,23 +358,31 @@ void Unpacker::make_node(const Place& place, const TarEntry& entry) {
 }
 
 void Unpacker::set_owner_and_time(const Place& place, const TarEntry& entry) {
-  int parent = place.parent->get();
-  const char* name = place.name.c_str();
-  if ((entry.uid != 0 || entry.gid != 0) && ::fchownat(parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0) {
+  // SECURITY: by descriptor, as above; what we made has the kind that we made.
+  UniqueFd node(::openat(place.folder(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info {};
+  if (!node || ::fstat(node.get(), &info) != 0) {
+    fail(place.path, "open it");
+  }
+  if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) {
+    throw Error(ErrorCode::kConflict, fmt::format("unpack '{}': it was replaced meanwhile", printable(place.path)));
+  }
+  auto [uid, gid] = owner_of(entry);
+  if (needs_owner(place, entry) && ::fchownat(node.get(), "", uid, gid, AT_EMPTY_PATH) != 0) {
     fail(place.path, "set the owner");
   }
-  if ((entry.mode & 07000) != 0 && entry.type != TarEntry::Type::kSymlink && ::fchmodat(parent, name, entry.mode, 0) != 0) {
+  std::string path = through_descriptor(node.get());
+  if ((entry.mode & 07000) != 0 && !S_ISLNK(info.st_mode) && ::chmod(path.c_str(), entry.mode) != 0) {
     fail(place.path, "set the mode");
   }
-  if (!entry.xattrs.empty()) {
-    set_xattrs(through_proc(parent, place.name), entry);
-  }
+  set_xattrs(path, entry);
   const timespec times[2] = {entry.mtime, entry.mtime};
-  if (::utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (::utimensat(node.get(), "", times, AT_EMPTY_PATH) != 0) {
     fail(place.path, "set the time");
   }
 }
 
+/// `path` is one of through_descriptor's.
 void Unpacker::set_xattrs(const std::string& path, const TarEntry& entry) {
   for (const auto& [name, value] : entry.xattrs) {
     if (!is_welcome_xattr(name)) {
@@ -332,7 +390,7 @@ void Unpacker::set_xattrs(const std::string& path, const TarEntry& entry) {
     }
     // A file system without the attribute's kind, and kinds of file that can't have it (user.* on links), go without, as in
     // Docker; but never a lost capability or access list.
-    if (::lsetxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) != 0 &&
+    if (::setxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) != 0 &&
         !((errno == EOPNOTSUPP || errno == EPERM) && name.starts_with("user."))) {
       throw system_error(fmt::format("unpack '{}': set attribute '{}'", printable(entry.name), printable(name)));
     }
@@ -341,7 +399,7 @@ void Unpacker::set_xattrs(const std::string& path, const TarEntry& entry) {
 
 void Unpacker::set_folder_times() {
   for (const auto& [path, time] : folder_times_) {
-    UniqueFd folder(open_in_root(root_, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY));
+    UniqueFd folder = open_in_root(root_, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, into_ ? 0 : RESOLVE_NO_XDEV);
     if (!folder) {
       continue;  // a later entry took its place
     }

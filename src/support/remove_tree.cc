@@ -17,8 +17,7 @@ namespace {
 
 struct Level {
   std::string name;  // inside the level above
-  dev_t device = 0;
-  ino_t inode = 0;
+  uint64_t device = 0, inode = 0, mount = 0;
   std::vector<std::string> folders;  // still to be removed
 };
 
@@ -59,24 +58,41 @@ std::vector<std::string> remove_files(int folder, const std::string& top) {
   return folders;
 }
 
-UniqueFd enter(int parent, const std::string& name, Level& level, const std::string& top) {
+/// What a folder is, that it isn't another later; statx(2).
+void identify(int folder, Level& level) {
+  struct statx info {};
+  if (::statx(folder, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &info) != 0) {
+    throw system_error("identify a folder");
+  }
+  level.device = static_cast<uint64_t>(info.stx_dev_major) << 32U | info.stx_dev_minor;
+  level.inode = info.stx_ino;
+  level.mount = info.stx_mnt_id;
+}
+
+/// SECURITY: what is mounted below, perhaps a folder of the host, is not part of the tree.
+UniqueFd enter(int parent, const std::string& name, uint64_t mount, Level& level, const std::string& top) {
   UniqueFd folder(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  struct stat info {};
-  if (!folder || ::fstat(folder.get(), &info) != 0) {
+  if (!folder) {
     throw system_error(fmt::format("remove '{}': open folder '{}'", top, name));
   }
-  level = {.name = name, .device = info.st_dev, .inode = info.st_ino, .folders = remove_files(folder.get(), top)};
+  level.name = name;
+  identify(folder.get(), level);
+  if (level.mount != mount) {
+    throw Error(ErrorCode::kConflict, fmt::format("remove '{}': something is mounted on '{}' in it", top, name));
+  }
+  level.folders = remove_files(folder.get(), top);
   return folder;
 }
 
 /// SECURITY: ".." is taken only where it is the folder we came from: a folder moved meanwhile must not lead us elsewhere.
 UniqueFd leave(int folder, const Level& above, const std::string& top) {
   UniqueFd parent(::openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  struct stat info {};
-  if (!parent || ::fstat(parent.get(), &info) != 0) {
+  if (!parent) {
     throw system_error(fmt::format("remove '{}': open the parent of '{}'", top, above.name));
   }
-  if (info.st_dev != above.device || info.st_ino != above.inode) {
+  Level found;
+  identify(parent.get(), found);
+  if (found.device != above.device || found.inode != above.inode) {
     throw Error(ErrorCode::kConflict, fmt::format("remove '{}': a folder in it was moved meanwhile", top));
   }
   return parent;
@@ -97,8 +113,10 @@ void remove_tree(int parent, const std::string& name, const std::atomic<bool>* s
   if (errno != EISDIR && errno != EPERM) {
     throw system_error(fmt::format("remove '{}'", name));
   }
+  Level outside;
+  identify(parent, outside);
   std::vector<Level> levels(1);
-  UniqueFd folder = enter(parent, name, levels.back(), name);
+  UniqueFd folder = enter(parent, name, outside.mount, levels.back(), name);
   for (;;) {
     if (stop != nullptr && stop->load(std::memory_order_relaxed)) {
       return;
@@ -107,7 +125,7 @@ void remove_tree(int parent, const std::string& name, const std::atomic<bool>* s
       std::string next = std::move(levels.back().folders.back());
       levels.back().folders.pop_back();
       Level below;
-      folder = enter(folder.get(), next, below, name);
+      folder = enter(folder.get(), next, outside.mount, below, name);
       levels.push_back(std::move(below));
       continue;
     }

@@ -7,7 +7,8 @@
 namespace bulkhead {
 
 /// Removes `name` (a file, a link or a whole folder) inside the folder `parent`. Missing is fine. Never follows a symbolic
-/// link, uses two descriptors at any depth. Returns early where `stop` becomes true. Throws naming `name`.
+/// link, uses two descriptors at any depth. Returns early where `stop` becomes true. Throws naming `name`; kConflict where
+/// something is mounted in it.
 void remove_tree(int parent, const std::string& name, const std::atomic<bool>* stop = nullptr);
 
 }  // namespace bulkhead

@@ -1,0 +1,266 @@
+#include "archive/packer.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "archive/archive_path.h"
+#include "archive/file_request.h"
+#include "archive/root.h"
+#include "archive/tar_writer.h"
+#include "support/error.h"
+
+namespace bulkhead::archive {
+namespace {
+
+constexpr size_t kBufferSize = 256UL << 10;
+constexpr size_t kMaxLinked = 200'000;      // files whose other names are remembered
+constexpr size_t kMaxName = 64UL << 10;     // bytes of a path in the archive
+constexpr size_t kMaxInFolder = 5'000'000;  // entries of one folder
+
+struct CloseFolder {
+  void operator()(DIR* folder) const { ::closedir(folder); }
+};
+
+bool is_dot(std::string_view name) { return name == "." || name == ".."; }
+
+/// Sorted, the last first.
+std::vector<std::string> names_in(int folder, const std::string& name) {
+  int readable = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  std::unique_ptr<DIR, CloseFolder> stream(readable < 0 ? nullptr : ::fdopendir(readable));
+  if (!stream) {
+    fail_at(name, "read folder");
+  }
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    std::string child = static_cast<const char*>(entry->d_name);
+    if (!is_dot(child)) {
+      names.push_back(std::move(child));
+    }
+    if (names.size() > kMaxInFolder) {
+      throw Error(ErrorCode::kResourceExhausted,
+                  fmt::format("folder '{}' has more than {} entries", printable(name), kMaxInFolder));
+    }
+  }
+  std::sort(names.begin(), names.end(), std::greater<>());
+  return names;
+}
+
+std::string link_of(int entry, const std::string& name) {
+  std::array<char, 4096> text{};
+  ssize_t size = ::readlinkat(entry, "", text.data(), text.size());
+  if (size < 0) {
+    fail_at(name, "read link");
+  }
+  return {text.data(), static_cast<size_t>(size)};
+}
+
+TarEntry header_of(const std::string& name, const struct stat& info) {
+  TarEntry header;
+  header.name = name;
+  header.mode = info.st_mode & 07777U;
+  header.uid = info.st_uid;
+  header.gid = info.st_gid;
+  header.mtime = info.st_mtim;
+  return header;
+}
+
+/// Of a file that was opened as O_PATH, for reading.
+UniqueFd open_file_of(int entry, const std::string& name) {
+  UniqueFd file(::open(through_descriptor(entry).c_str(), O_RDONLY | O_CLOEXEC | O_NOATIME));
+  if (!file && errno == EPERM) {
+    file.reset(::open(through_descriptor(entry).c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  if (!file) {
+    fail_at(name, "open");
+  }
+  return file;
+}
+
+}  // namespace
+
+Packer::Packer(int root, int out) : root_(root), out_(out), piece_(std::make_unique<char[]>(kBufferSize)) {
+  buffer_.reserve(kBufferSize);
+}
+
+Packer::~Packer() = default;
+
+void Packer::pack(const std::string& path) {
+  UniqueFd found = open_in_root(root_, path, O_PATH | O_NOFOLLOW);
+  struct stat info {};
+  if (!found || ::fstat(found.get(), &info) != 0) {
+    fail_at(path, "open");
+  }
+  if (is_kernel_file_system(found.get())) {
+    throw Error(ErrorCode::kNotSupported,
+                fmt::format("'{}' is in a file system of the kernel (proc, sys): use exec to read it", printable(path)));
+  }
+  std::string name = base_name(path);
+  if (S_ISDIR(info.st_mode)) {
+    add_tree(std::move(found), name == "/" ? "/" : name + "/");
+  } else {
+    add(found.get(), name, info);
+  }
+  write_zeros(kTarEnd);
+  flush();
+}
+
+void Packer::add(int entry, const std::string& name, const struct stat& info) {
+  TarEntry header = header_of(name, info);
+  switch (info.st_mode & static_cast<mode_t>(S_IFMT)) {
+    case S_IFREG: add_file(entry, name, info, std::move(header)); return;
+    case S_IFLNK:
+      header.type = TarEntry::Type::kSymlink;
+      header.link = link_of(entry, name);
+      break;
+    case S_IFCHR:
+    case S_IFBLK:
+      header.type = S_ISCHR(info.st_mode) ? TarEntry::Type::kCharacterDevice : TarEntry::Type::kBlockDevice;
+      header.device_major = major(info.st_rdev);
+      header.device_minor = minor(info.st_rdev);
+      break;
+    case S_IFIFO: header.type = TarEntry::Type::kFifo; break;
+    case S_IFDIR: header.type = TarEntry::Type::kFolder; break;
+    default: return;  // a socket has no place in an archive
+  }
+  write(tar_header(header));
+}
+
+void Packer::add_file(int entry, const std::string& name, const struct stat& info, TarEntry header) {
+  if (info.st_nlink > 1) {
+    auto key = std::pair(info.st_dev, info.st_ino);
+    if (auto first = linked_.find(key); first != linked_.end()) {
+      header.type = TarEntry::Type::kHardLink;
+      header.link = first->second;
+      write(tar_header(header));
+      return;
+    }
+    if (linked_.size() < kMaxLinked) {
+      linked_.emplace(key, name);
+    }
+  }
+  UniqueFd file = open_file_of(entry, name);
+  std::array<char, 1024> capability{};
+  ssize_t size = ::fgetxattr(file.get(), "security.capability", capability.data(), capability.size());
+  if (size > 0) {
+    header.xattrs.emplace_back("security.capability", std::string(capability.data(), static_cast<size_t>(size)));
+  }
+  header.size = static_cast<uint64_t>(info.st_size);
+  write(tar_header(header));
+  copy_content(file.get(), name, header.size);
+}
+
+void Packer::copy_content(int file, const std::string& name, uint64_t size) {
+  for (uint64_t left = size; left > 0;) {
+    ssize_t count = ::read(file, piece_.get(), std::min<uint64_t>(left, kBufferSize));
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      fail_at(name, "read");
+    }
+    if (count == 0) {
+      throw Error(ErrorCode::kConflict, fmt::format("'{}' became shorter while it was copied: try again", printable(name)));
+    }
+    write({piece_.get(), static_cast<size_t>(count)});
+    left -= static_cast<uint64_t>(count);
+  }
+  write_zeros(tar_padding(size));
+}
+
+/// The folder `child`, written and entered; invalid where it was something else, which is written.
+UniqueFd Packer::next(int folder, const std::string& child, std::vector<Level>& levels) {
+  UniqueFd entry(::openat(folder, child.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info {};
+  if (!entry || ::fstat(entry.get(), &info) != 0) {
+    if (errno == ENOENT) {
+      return {};  // removed meanwhile
+    }
+    fail_at(levels.back().name + child, "open");
+  }
+  std::string name = levels.back().name + child;
+  if (name.size() > kMaxName) {
+    throw Error(ErrorCode::kNotSupported, fmt::format("folders are nested too deeply: '{}'", printable(name)));
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    if (!is_kernel_file_system(entry.get())) {  // a masked file, mounted from there
+      add(entry.get(), name, info);
+    }
+    return {};
+  }
+  add(entry.get(), name + "/", info);
+  if (is_kernel_file_system(entry.get())) {
+    return {};
+  }
+  Level level{.name = name + "/", .device = info.st_dev, .inode = info.st_ino, .left = names_in(entry.get(), name)};
+  levels.push_back(std::move(level));
+  return entry;
+}
+
+void Packer::add_tree(UniqueFd folder, const std::string& name) {
+  struct stat info {};
+  if (::fstat(folder.get(), &info) != 0) {
+    fail_at(name, "stat");
+  }
+  add(folder.get(), name, info);
+  std::vector<Level> levels;
+  levels.push_back({.name = name, .device = info.st_dev, .inode = info.st_ino, .left = names_in(folder.get(), name)});
+  for (;;) {
+    if (!levels.back().left.empty()) {
+      std::string child = std::move(levels.back().left.back());
+      levels.back().left.pop_back();
+      if (UniqueFd below = next(folder.get(), child, levels)) {
+        folder = std::move(below);
+      }
+      continue;
+    }
+    std::string done = std::move(levels.back().name);
+    levels.pop_back();
+    if (levels.empty()) {
+      return;
+    }
+    // SECURITY: ".." is taken only where it is the folder we came from: one moved meanwhile must not lead us elsewhere.
+    UniqueFd above(::openat(folder.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!above || ::fstat(above.get(), &info) != 0 || info.st_dev != levels.back().device ||
+        info.st_ino != levels.back().inode) {
+      throw Error(ErrorCode::kConflict, fmt::format("folder '{}' was moved while it was copied: try again", printable(done)));
+    }
+    folder = std::move(above);
+  }
+}
+
+void Packer::write(std::string_view bytes) {
+  if (buffer_.size() + bytes.size() > kBufferSize) {
+    flush();
+  }
+  buffer_.append(bytes);
+}
+
+void Packer::write_zeros(size_t count) {
+  std::string zeros(count, '\0');
+  write(zeros);
+}
+
+void Packer::flush() {
+  std::string_view bytes = buffer_;
+  while (!bytes.empty()) {
+    ssize_t count = ::write(out_, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      throw Error(ErrorCode::kUnavailable, "nobody reads the archive any more");
+    }
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  buffer_.clear();
+}
+
+}  // namespace bulkhead::archive

@@ -1,0 +1,60 @@
+// Writes a file or folder of a container's root as a tar archive: GET /containers/{id}/archive.
+//
+// SECURITY: the tree is hostile and may change meanwhile. Everything is reached by descriptor, never through a link, and only
+// regular files are opened for reading: no FIFO blocks us, no device is touched. Two descriptors at any depth. Hard links among
+// the files are kept for a bounded number of them.
+//
+// One thread; blocks on the disk and on who reads the archive.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "archive/tar_reader.h"
+#include "support/unique_fd.h"
+
+namespace bulkhead::archive {
+
+class Packer {
+ public:
+  /// `root`: the container's; `out`: where the archive goes. Both must outlive the object.
+  Packer(int root, int out);
+  ~Packer();
+
+  /// The whole archive. Its entries are named from the path's last part on. `path` is a cleaned one (file_request.h); a link at
+  /// its end is written as a link. Throws kNotFound, kConflict (changed meanwhile), kUnavailable (nobody reads any more), or
+  /// what the disk says, naming the file. The archive has no end then.
+  void pack(const std::string& path);
+
+ private:
+  struct Level {
+    std::string name;  // of the entries' prefix, with "/" at its end or empty
+    dev_t device = 0;
+    ino_t inode = 0;
+    std::vector<std::string> left;  // what is in it and still to be written, backwards
+  };
+
+  void add(int entry, const std::string& name, const struct stat& info);
+  void add_file(int entry, const std::string& name, const struct stat& info, TarEntry header);
+  void copy_content(int file, const std::string& name, uint64_t size);
+  void add_tree(UniqueFd folder, const std::string& name);
+  UniqueFd next(int folder, const std::string& child, std::vector<Level>& levels);
+  void write(std::string_view bytes);
+  void write_zeros(size_t count);
+  void flush();
+
+  int root_;
+  int out_;
+  std::string buffer_;
+  std::unique_ptr<char[]> piece_;
+  std::map<std::pair<dev_t, ino_t>, std::string> linked_;  // files with more names, by the first of them
+};
+
+}  // namespace bulkhead::archive
