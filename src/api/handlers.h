@@ -34,6 +34,10 @@ void containers_remove(Request& request);
 void containers_prune(Request& request);
 void containers_top(Request& request);
 void containers_wait(Request& request);
+// containers_archive.cc
+void containers_archive_stat(Request& request);
+void containers_archive_get(Request& request);
+void containers_archive_put(Request& request);
 // containers_attach.cc
 void containers_attach(Request& request);
 // containers_logs.cc

@@ -44,9 +44,9 @@ constexpr std::array kRoutes = {
     Route{"GET", "/containers/{name}/changes", not_available},
     Route{"GET", "/containers/{name}/export", not_available},
     Route{"GET", "/containers/{name}/attach/ws", not_available},
-    Route{"GET", "/containers/{name}/archive", not_available},
-    Route{"HEAD", "/containers/{name}/archive", not_available},
-    Route{"PUT", "/containers/{name}/archive", not_available},
+    Route{"GET", "/containers/{name}/archive", containers_archive_get},
+    Route{"HEAD", "/containers/{name}/archive", containers_archive_stat},
+    Route{"PUT", "/containers/{name}/archive", containers_archive_put},
     Route{"POST", "/commit", not_available},
 
     Route{"POST", "/containers/{name}/exec", exec_create},

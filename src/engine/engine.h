@@ -12,8 +12,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "archive/file_request.h"
 #include "engine/admission.h"
 #include "engine/container.h"
 #include "engine/events.h"
@@ -72,6 +74,17 @@ class Attachment {
   virtual int ready() const = 0;
   /// The stream, as task::attach describes it (raw with a terminal, Docker's frames without); invalid where the start failed.
   virtual UniqueFd take() = 0;
+};
+
+/// Takes the bytes of an archive, piece by piece; throws where nobody wants them any more.
+using ArchiveSink = std::function<void(std::string_view)>;
+/// Gives up to `size` bytes of an archive, 0 at its end; throws where its source broke off.
+using ArchiveSource = std::function<size_t(char* buffer, size_t size)>;
+
+struct ExtractOptions {
+  archive::Overwrite overwrite = archive::Overwrite::kAnything;
+  enum class Owner { kAsInArchive, kUserOfContainer };  // the latter only where the container has a user
+  Owner owner = Owner::kAsInArchive;
 };
 
 enum class WaitCondition { kNotRunning, kNextExit, kRemoved };
@@ -133,6 +146,16 @@ class Engine {
   void pause(const std::string& reference);
   void unpause(const std::string& reference);
   void resize(const std::string& reference, uint16_t rows, uint16_t columns);
+  /// What is at a path inside a container. Of one that doesn't run too, which is given a wall of its mode for the moment: in a
+  /// VM that takes as long as its start. kNotFound in Docker's words.
+  archive::PathStat path_stat(const std::string& reference, const std::string& path);
+  /// The same, and a tar archive of it; `begin` comes before the first byte. Throws after some bytes where the archive could
+  /// not be finished.
+  void read_archive(const std::string& reference, const std::string& path,
+                    const std::function<void(const archive::PathStat&)>& begin, const ArchiveSink& sink);
+  /// Unpacks a tar archive, compressed or not, into a folder inside a container. What was unpacked before an error stays.
+  void write_archive(const std::string& reference, const std::string& path, const ExtractOptions& options,
+                     const ArchiveSource& read);
   TopResult top(const std::string& reference, const std::string& ps_arguments);
   /// What is in force around these containers, or around all that run. kConflict where one that is named doesn't run; where it
   /// can't be measured the explanation says so. Each is stopped for some microseconds (facts/measure.h).

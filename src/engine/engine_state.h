@@ -5,6 +5,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -149,6 +150,13 @@ struct Engine::State {
   void signal(const LivePointer& live, int signal_number);
   void watch_exec(const LivePointer& live, const std::shared_ptr<LiveExec>& exec);
 
+  // the files inside (archive.cc, idle_wall.cc)
+  /// Calls `body` with the record and the bundle of a shim that has the container's files. kNotFound: nothing is at `path`.
+  void with_files(const std::string& reference, const std::string& path,
+                  const std::function<void(const Container&, const std::filesystem::path&)>& body);
+  /// The same for a container that doesn't run; the caller holds its operation.
+  void with_idle_wall(const LivePointer& live, const std::function<void(const Container&, const std::filesystem::path&)>& body);
+
   // after a restart of the engine (recovery.cc)
   void recover();
   void recover_container(const LivePointer& live);
@@ -167,6 +175,8 @@ struct Engine::State {
 
 /// Reads in the container's root; empty where only its own kernel can.
 RootFileReader root_reader(const Container& container);
+/// What the shim is to make the container's root from.
+std::vector<task::Mount> root_mounts(storage::SnapshotStore& snapshots, const Container& container);
 /// Removes a folder of ours where failing to is no reason to stop: says so in the log.
 void discard_folder(const std::filesystem::path& folder);
 /// Throws kConflict in Docker's words unless it runs.

@@ -80,17 +80,6 @@ int exit_code_of(const Error& error) {
   }
 }
 
-std::vector<task::Mount> root_mounts(storage::SnapshotStore& snapshots, const Container& container) {
-  using Lifetime = storage::SnapshotStore::Lifetime;
-  std::vector<task::Mount> mounts;
-  // What `--rm` throws away at the end need not be written to the disk first.
-  Lifetime lifetime = container.host_config.auto_remove ? Lifetime::kThrowaway : Lifetime::kKept;
-  for (const storage::MountInstruction& mount : snapshots.mounts(container.id, lifetime)) {
-    mounts.push_back({.type = mount.type, .source = mount.source, .target = "", .options = mount.options});
-  }
-  return mounts;
-}
-
 void hand_out_streams(LiveContainer& live, const std::filesystem::path& bundle, bool stdin_once) {
   std::vector<std::shared_ptr<PendingAttachment>> pending;
   {
@@ -108,6 +97,17 @@ void hand_out_streams(LiveContainer& live, const std::filesystem::path& bundle, 
 }
 
 }  // namespace
+
+std::vector<task::Mount> root_mounts(storage::SnapshotStore& snapshots, const Container& container) {
+  using Lifetime = storage::SnapshotStore::Lifetime;
+  std::vector<task::Mount> mounts;
+  // What `--rm` throws away at the end need not be written to the disk first.
+  Lifetime lifetime = container.host_config.auto_remove ? Lifetime::kThrowaway : Lifetime::kKept;
+  for (const storage::MountInstruction& mount : snapshots.mounts(container.id, lifetime)) {
+    mounts.push_back({.type = mount.type, .source = mount.source, .target = "", .options = mount.options});
+  }
+  return mounts;
+}
 
 task::StartShimRequest Engine::State::shim_request(const std::string& id) const {
   return {.binary = options.shim,

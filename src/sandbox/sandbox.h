@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/file_request.h"
 #include "oci/runtime_spec.h"
 #include "support/time.h"
 #include "support/unique_fd.h"
@@ -102,6 +103,16 @@ struct SandboxSpec {
 
 enum class SignalScope { kProcess, kAll };
 
+/// A request about the container's files that is being carried out, beside the caller's thread. Destroying it breaks it off.
+class FileWork {
+ public:
+  virtual ~FileWork() = default;
+  /// Polls readable (POLLIN) once it is done: then call `result`.
+  virtual int descriptor() const = 0;
+  /// What is at the path. Throws why it could not be done: as archive::work_on_files, or kUnavailable where the wall was lost.
+  virtual archive::PathStat result() = 0;
+};
+
 class Sandbox {
  public:
   virtual ~Sandbox() = default;
@@ -126,6 +137,10 @@ class Sandbox {
   virtual std::vector<pid_t> processes() = 0;
   /// The same where the host has none; else empty.
   virtual std::vector<ProcessEntry> inner_processes() { return {}; }
+  /// Files of the container as its processes see them, mounts and all; also before `start`. `stream`: one end of a socket pair
+  /// that the archive goes into or comes from (invalid for kStat); it ends with the work. Throws kConflict where the container
+  /// has ended, or is paused and its wall can't reach the files then. Must not outlive the sandbox.
+  virtual std::unique_ptr<FileWork> work_on_files(archive::FileRequest request, UniqueFd stream) = 0;
   /// What is in force around the container, asked of the kernels that know it. Seccomp filters come as programs, unevaluated.
   /// A fact that can't be had becomes a gap. Where the wall is a machine, what its guest says is in `inside`, cut to size.
   virtual void measure(facts::Wall& wall) = 0;

@@ -5,8 +5,34 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cstring>
+
+#include "task/file_line.h"
 
 namespace bulkhead::shim {
+namespace {
+
+/// recv(2), with the descriptor that came along.
+ssize_t receive(int socket, char* bytes, size_t size, UniqueFd& passed) {
+  iovec vector{bytes, size};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};  // room for one: the kernel drops others
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t count = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  cmsghdr* header = count < 0 ? nullptr : CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof(int))) {
+    int descriptor = -1;
+    std::memcpy(&descriptor, CMSG_DATA(header), sizeof(int));
+    passed.reset(descriptor);
+  }
+  return count;
+}
+
+}  // namespace
 
 AttachServer::AttachServer(EventLoop& loop, Container& container, UniqueFd socket, std::filesystem::path path)
     : loop_(loop), container_(container), listener_(loop, std::move(socket), std::move(path), [this](UniqueFd connection) {
@@ -24,7 +50,7 @@ void AttachServer::on_connection(UniqueFd socket) {
 
 void AttachServer::on_readable(std::list<Pending>::iterator pending) {
   // Looked at first, so that nothing of what follows the line is taken.
-  std::array<char, task::kMaxAttachLine> bytes;
+  std::array<char, task::kMaxFileLine> bytes;
   int fd = pending->socket.get();
   ssize_t count = ::recv(fd, bytes.data(), bytes.size(), MSG_PEEK);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -37,7 +63,8 @@ void AttachServer::on_readable(std::list<Pending>::iterator pending) {
     pending_.erase(pending);
     return;
   }
-  if (::recv(fd, bytes.data(), newline + 1, 0) != static_cast<ssize_t>(newline + 1)) {
+  UniqueFd passed;
+  if (receive(fd, bytes.data(), newline + 1, passed) != static_cast<ssize_t>(newline + 1)) {
     pending_.erase(pending);
     return;
   }
@@ -47,12 +74,23 @@ void AttachServer::on_readable(std::list<Pending>::iterator pending) {
   // Kept aside for a refusal: the container takes the socket.
   UniqueFd answer(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 3));
   try {
-    task::AttachHeader header = task::parse_attach_header(line.substr(0, newline));
-    container_.attach(header.exec_id, std::move(socket), header);
+    serve(line.substr(0, newline), std::move(socket), std::move(passed));
   } catch (const Error& error) {
     std::string refusal = task::attach_refused(error);
     (void)::send(answer.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL);
   }
+}
+
+void AttachServer::serve(std::string_view line, UniqueFd socket, UniqueFd passed) {
+  if (auto request = task::parse_file_request(line)) {
+    if (!passed && request->kind != archive::FileRequest::Kind::kStat) {
+      throw Error(ErrorCode::kInvalidArgument, "a request about files came without a stream");
+    }
+    container_.work_on_files(std::move(*request), std::move(passed), std::move(socket));
+    return;
+  }
+  task::AttachHeader header = task::parse_attach_header(line);
+  container_.attach(header.exec_id, std::move(socket), header);
 }
 
 }  // namespace bulkhead::shim

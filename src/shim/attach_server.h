@@ -1,8 +1,10 @@
-// Takes connections at <bundle>/attach.sock, reads their first line, and hands them to the process that they ask for.
+// Takes connections at <bundle>/attach.sock, reads their first line, and hands them to the process that they ask for, or, with
+// the descriptor that came with it, to the container's files.
 #pragma once
 
 #include <filesystem>
 #include <list>
+#include <string_view>
 
 #include "shim/container.h"
 #include "shim/event_loop.h"
@@ -21,6 +23,7 @@ class AttachServer {
   };
   void on_connection(UniqueFd socket);
   void on_readable(std::list<Pending>::iterator pending);
+  void serve(std::string_view line, UniqueFd socket, UniqueFd passed);
 
   EventLoop& loop_;
   Container& container_;

@@ -36,7 +36,12 @@ uint32_t code_of_failed_start(const Error& error) {
 
 Container::Container(EventLoop& loop, const IsolationRegistry& isolations, EventPublisher& events, std::string id,
                      std::filesystem::path cache_folder)
-    : loop_(loop), isolations_(isolations), events_(events), id_(std::move(id)), cache_folder_(std::move(cache_folder)) {}
+    : loop_(loop),
+      isolations_(isolations),
+      events_(events),
+      id_(std::move(id)),
+      cache_folder_(std::move(cache_folder)),
+      files_(loop) {}
 
 Container::Process& Container::find(const std::string& exec_id) {
   auto process = processes_.find(exec_id);
@@ -412,6 +417,10 @@ void Container::attach(const std::string& exec_id, UniqueFd socket, const task::
   find(exec_id).streams->attach(std::move(socket), header);
 }
 
+void Container::work_on_files(archive::FileRequest request, UniqueFd stream, UniqueFd connection) {
+  files_.add(live().work_on_files(std::move(request), std::move(stream)), std::move(connection));
+}
+
 void Container::linger(Process& process) {
   if (process.streams && !process.streams->all_sent()) {
     lingering_.push_back(std::move(process.streams));
@@ -438,6 +447,7 @@ void Container::destroy() {
     for (auto& [exec_id, process] : processes_) {
       process.exit_watch.reset();  // before the sandbox closes the descriptors
     }
+    files_.stop();
     sandbox_->destroy();
     forget();
   }

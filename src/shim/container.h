@@ -16,6 +16,7 @@
 #include "sandbox/sandbox.h"
 #include "shim/event_loop.h"
 #include "shim/event_publisher.h"
+#include "shim/file_server.h"
 #include "shim/isolation_registry.h"
 #include "shim/process_streams.h"
 #include "support/error.h"
@@ -66,6 +67,8 @@ class Container {
   void discard();
   Removed remove(const std::string& exec_id);
   void attach(const std::string& exec_id, UniqueFd socket, const task::AttachHeader& header);
+  /// `connection` hears of the end (task/file_line.h).
+  void work_on_files(archive::FileRequest request, UniqueFd stream, UniqueFd connection);
   /// Whatever state it is in: kills and removes everything. For a shutdown that can't wait.
   void destroy();
 
@@ -107,6 +110,7 @@ class Container {
   bool paused_ = false;
   std::unique_ptr<sandbox::Isolation> isolation_;
   std::unique_ptr<sandbox::Sandbox> sandbox_;
+  FileServer files_;  // of the sandbox: goes before it
   std::map<std::string, Process> processes_;
   std::list<std::unique_ptr<ProcessStreams>> lingering_;  // of removed processes, while clients still read
 };

@@ -61,8 +61,8 @@ class Docker:
 
     def start(self, *arguments, **options):
         """In the background; the caller ends it."""
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([self.binary, *self.line(arguments)], env=self.environment, text=True,
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+        return subprocess.Popen([self.binary, *self.line(arguments)], env=self.environment,
                                 **pipes)
 
     def terminal(self, *arguments, rows=24, columns=80, timeout=20):

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -72,7 +73,8 @@ void Agent::handle(const std::string& method, const std::string& payload, const 
       {"Exec", &Agent::exec},           {"Wait", &Agent::wait},       {"Read", &Agent::read},
       {"Write", &Agent::write},         {"Signal", &Agent::signal},   {"Resize", &Agent::resize},
       {"Update", &Agent::update},       {"Release", &Agent::release}, {"Statistics", &Agent::statistics},
-      {"Processes", &Agent::processes}, {"Measure", &Agent::measure},
+      {"Processes", &Agent::processes}, {"Measure", &Agent::measure}, {"Files", &Agent::files},
+      {"Close", &Agent::close},
   };
   if (method == "Ping") {
     reply.succeed();
@@ -224,17 +226,23 @@ void Agent::exec(const std::string& payload, const Reply& reply) {
 void Agent::on_exit(const std::string& exec_id) {
   Process& process = find(exec_id);
   process.exit_watch.reset();
-  process.exit = live().reap(exec_id);
+  sandbox::ExitStatus status = live().reap(exec_id);
+  process.exit.emplace();
+  process.exit->set_code(status.code);
+  process.exit->set_out_of_memory(status.out_of_memory);
+  tell_end(exec_id);
+}
+
+/// To those who wait, once what was written is there to be read to its end.
+void Agent::tell_end(const std::string& exec_id) {
+  Process& process = find(exec_id);
   for (OutputStream* stream : {process.out.get(), process.err.get()}) {
     if (stream != nullptr) {
       stream->process_ended();
     }
   }
   for (const Reply& reply : std::exchange(process.waiting, {})) {
-    wire::WaitResponse response;
-    response.set_code(process.exit->code);
-    response.set_out_of_memory(process.exit->out_of_memory);
-    reply.succeed(response);
+    process.failure ? reply.fail(*process.failure) : reply.succeed(*process.exit);
     process.told = true;
   }
   forget_if_done(exec_id);
@@ -243,16 +251,65 @@ void Agent::on_exit(const std::string& exec_id) {
 void Agent::wait(const std::string& payload, const Reply& reply) {
   auto request = parse<wire::ProcessRequest>(payload);
   Process& process = find(request.exec_id());
-  if (!process.exit) {
-    process.waiting.push_back(reply);
-    return;
+  process.waiting.push_back(reply);
+  if (process.exit || process.failure) {
+    tell_end(request.exec_id());
   }
-  wire::WaitResponse response;
-  response.set_code(process.exit->code);
-  response.set_out_of_memory(process.exit->out_of_memory);
-  reply.succeed(response);
-  process.told = true;
-  forget_if_done(request.exec_id());
+}
+
+void Agent::files(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::FilesRequest>(payload);
+  if (processes_.contains(request.id())) {
+    throw Error(ErrorCode::kConflict, "there is work on files of this name");
+  }
+  archive::FileRequest wanted{.kind = static_cast<archive::FileRequest::Kind>(request.kind()),
+                              .path = request.path(),
+                              .overwrite = request.same_kind() ? archive::Overwrite::kSameKind : archive::Overwrite::kAnything,
+                              .owner = request.owner()};
+  Process process;
+  UniqueFd theirs;
+  if (wanted.kind != archive::FileRequest::Kind::kStat) {
+    int ends[2] = {-1, -1};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+      throw system_error("make a stream for an archive");
+    }
+    theirs.reset(ends[0]);
+    UniqueFd ours(ends[1]);
+    if (wanted.kind == archive::FileRequest::Kind::kPack) {
+      process.out = std::make_unique<OutputStream>(loop_, std::move(ours));
+    } else {
+      process.in = std::make_unique<InputStream>(loop_, std::move(ours), InputStream::AtEnd::kClose);
+    }
+  }
+  process.work = live().work_on_files(std::move(wanted), std::move(theirs));
+  process.exit_watch = loop_.watch(process.work->descriptor(), POLLIN, [this, id = request.id()](short) { on_work_done(id); });
+  processes_.insert_or_assign(request.id(), std::move(process));
+  reply.succeed();
+}
+
+void Agent::on_work_done(const std::string& id) {
+  Process& process = find(id);
+  process.exit_watch.reset();
+  try {
+    archive::PathStat found = process.work->result();
+    wire::PathStat& told = *process.exit.emplace().mutable_files();
+    told.set_name(found.name);
+    told.set_size(found.size);
+    told.set_mode(found.mode);
+    told.set_seconds(found.mtime.tv_sec);
+    told.set_nanoseconds(static_cast<uint32_t>(found.mtime.tv_nsec));
+    told.set_link_target(found.link_target);
+  } catch (const Error& error) {
+    process.exit.reset();
+    process.failure = error;
+  }
+  tell_end(id);
+}
+
+/// Nobody reads the stream any more: who writes into it ends.
+void Agent::close(const std::string& payload, const Reply& reply) {
+  find(parse<wire::ProcessRequest>(payload).exec_id()).out.reset();
+  reply.succeed();
 }
 
 /// An exec is forgotten once the host knows how it ended and has all of its output.
@@ -352,6 +409,7 @@ void Agent::release(const std::string& payload, const Reply& reply) {
   if (sandbox_) {
     for (auto& [exec_id, process] : processes_) {
       process.exit_watch.reset();
+      process.work.reset();
     }
     sandbox_->destroy();
     sandbox_.reset();

@@ -24,12 +24,15 @@ class Agent {
   Agent(EventLoop& loop, UniqueFd port);
 
  private:
+  /// Of the container, or work on its files, which has streams and an end likewise.
   struct Process {
+    std::unique_ptr<sandbox::FileWork> work;
     std::unique_ptr<InputStream> in;
     std::unique_ptr<OutputStream> out, err;
     UniqueFd console_peer;
     Watch exit_watch;
-    std::optional<sandbox::ExitStatus> exit;
+    std::optional<wire::WaitResponse> exit;
+    std::optional<Error> failure;  // of the work, in place of `exit`
     std::vector<Reply> waiting;
     bool told = false;  // the exit status
   };
@@ -43,10 +46,12 @@ class Agent {
   void wait(const std::string& payload, const Reply& reply);
   void read(const std::string& payload, const Reply& reply);
   void write(const std::string& payload, const Reply& reply);
+  void close(const std::string& payload, const Reply& reply);
   void signal(const std::string& payload, const Reply& reply);
   void resize(const std::string& payload, const Reply& reply);
   void update(const std::string& payload, const Reply& reply);
   void processes(const std::string& payload, const Reply& reply);
+  void files(const std::string& payload, const Reply& reply);
   void measure(const std::string& payload, const Reply& reply);
   void statistics(const std::string& payload, const Reply& reply);
   void release(const std::string& payload, const Reply& reply);
@@ -55,6 +60,8 @@ class Agent {
   Process& find(const std::string& exec_id);
   void adopt(const std::string& exec_id, sandbox::StartedProcess& started, Process process);
   void on_exit(const std::string& exec_id);
+  void on_work_done(const std::string& id);
+  void tell_end(const std::string& exec_id);
   void forget_if_done(const std::string& exec_id);
 
   EventLoop& loop_;

@@ -25,6 +25,7 @@ inline constexpr size_t kMaxChunk = 64UL << 10;
 inline constexpr size_t kMaxAnswer = 256UL << 10;
 inline constexpr size_t kMaxProcesses = 512;  // in one answer, each of whose texts is at most
 inline constexpr size_t kMaxCommand = 256;    // bytes
+inline constexpr size_t kMaxPath = 4096;      // bytes of a path that a guest tells
 inline constexpr size_t kEntropySize = 64;    // bytes
 
 }  // namespace bulkhead::agent

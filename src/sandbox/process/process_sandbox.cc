@@ -11,6 +11,7 @@
 #include "facts/measure.h"
 #include "linux/pidfd.h"
 #include "runner/planner.h"
+#include "sandbox/process/thread_file_work.h"
 #include "support/error.h"
 #include "support/log.h"
 #include "support/scope_guard.h"
@@ -186,6 +187,18 @@ Statistics ProcessSandbox::statistics() {
 }
 
 std::vector<pid_t> ProcessSandbox::processes() { return cgroup_.processes(); }
+
+std::unique_ptr<FileWork> ProcessSandbox::work_on_files(archive::FileRequest request, UniqueFd stream) {
+  if (init_.ended) {
+    throw Error(ErrorCode::kConflict, fmt::format("container {} is not running", id_));
+  }
+  // The init is our child and not collected: this is its number. From here the kernel walks the container's own mounts.
+  UniqueFd root(::open(fmt::format("/proc/{}/root", init_.started.pid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) {
+    throw Error(ErrorCode::kConflict, fmt::format("container {} has just ended", id_));
+  }
+  return std::make_unique<ThreadFileWork>(std::move(root), std::move(request), std::move(stream));
+}
 
 void ProcessSandbox::measure(facts::Wall& wall) {
   if (init_.ended) {

@@ -34,6 +34,7 @@ class ProcessSandbox final : public Sandbox {
   void update(const oci::Resources& resources) override;
   Statistics statistics() override;
   std::vector<pid_t> processes() override;
+  std::unique_ptr<FileWork> work_on_files(archive::FileRequest request, UniqueFd stream) override;
   void measure(facts::Wall& wall) override;
   void destroy() override;
 

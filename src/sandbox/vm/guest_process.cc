@@ -27,6 +27,18 @@ void make_non_blocking(int fd) {
   }
 }
 
+/// SECURITY: what a guest says may be anything, and of any size that an answer can have.
+archive::PathStat bounded(const agent::wire::PathStat& told) {
+  archive::PathStat found{.name = told.name().substr(0, agent::kMaxPath),
+                          .size = told.size(),
+                          .mode = told.mode(),
+                          .mtime = {},
+                          .link_target = told.link_target().substr(0, agent::kMaxPath)};
+  found.mtime.tv_sec = told.seconds();
+  found.mtime.tv_nsec = static_cast<long>(told.nanoseconds() % 1'000'000'000U);
+  return found;
+}
+
 }  // namespace
 
 /// Asks for a chunk, writes it, asks for the next: the reader's pace is the guest's.
@@ -42,6 +54,13 @@ class GuestProcess::Output {
     ask();
   }
   bool ended() const { return !fd_; }
+  /// Nothing more is read: the guest's writer finds that nobody does.
+  void abandon() {
+    if (fd_) {
+      close_inside();
+      end();
+    }
+  }
   void make_room() {
     if (fd_) {
       ::fcntl(fd_.get(), F_SETPIPE_SZ, kRoomAtEnd);  // a socket has room enough
@@ -58,6 +77,9 @@ class GuestProcess::Output {
   }
 
   void take(const agent::Answer& answer) {
+    if (!fd_) {
+      return;  // abandoned
+    }
     agent::wire::ReadResponse response;
     try {
       answer.get(response);
@@ -86,12 +108,21 @@ class GuestProcess::Output {
         return;
       }
       if (count < 0) {  // nobody reads any more: the rest is taken from the guest all the same
+        if (process_.unread_ == Unread::kClose) {
+          close_inside();
+        }
         break;
       }
       written_ += static_cast<size_t>(count);
     }
     watch_.set_events(0);
     ask();
+  }
+
+  void close_inside() {
+    agent::wire::ProcessRequest request;
+    request.set_exec_id(process_.exec_id_);
+    process_.session_.caller().call("Close", request, [](const agent::Answer&) {});
   }
 
   void end() {
@@ -150,10 +181,11 @@ class GuestProcess::Input {
   agent::Watch watch_;
 };
 
-GuestProcess::GuestProcess(AgentSession& session, std::string exec_id, bool terminal, ProcessIo io)
+GuestProcess::GuestProcess(AgentSession& session, std::string exec_id, bool terminal, ProcessIo io, Unread unread)
     : session_(session),
       exec_id_(std::move(exec_id)),
       exited_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      unread_(unread),
       has_terminal_(terminal) {
   if (!exited_) {
     throw system_error("make an eventfd");
@@ -209,8 +241,10 @@ void GuestProcess::on_wait_answer(const agent::Answer& answer) {
     answer.get(response);
     status.code = response.code() & 0xff;
     status.out_of_memory = response.out_of_memory();
+    found_ = bounded(response.files());
   } catch (const Error& error) {
     status.error = error.message();
+    failure_ = error;
   }
   status_ = std::move(status);
   if (in_) {
@@ -239,6 +273,28 @@ void GuestProcess::announce_if_done() {
 std::optional<ExitStatus> GuestProcess::exit() {
   std::lock_guard lock(mutex_);
   return announced_;
+}
+
+archive::PathStat GuestProcess::files() {
+  std::lock_guard lock(mutex_);
+  if (!announced_) {
+    throw Error(ErrorCode::kConflict, "the work on files is not done");
+  }
+  if (failure_) {
+    throw *failure_;  // NOLINT(cert-err09-cpp,cert-err61-cpp)
+  }
+  return found_;
+}
+
+void GuestProcess::abandon() {
+  session_.post([keep = shared_from_this()] {
+    if (keep->in_) {
+      keep->in_->end();
+    }
+    if (keep->out_) {
+      keep->out_->abandon();
+    }
+  });
 }
 
 }  // namespace bulkhead::sandbox::vm

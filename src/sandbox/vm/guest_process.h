@@ -1,5 +1,5 @@
-// One process in a guest as the host sees it: its streams carried to and from the shim's descriptors, its end announced by a
-// descriptor.
+// One process in a guest as the host sees it, or work on the container's files there: its streams carried to and from the
+// shim's descriptors, its end announced by a descriptor.
 //
 // Shared by the sandbox (shim's thread) and the session's thread; what both touch is said below.
 #pragma once
@@ -13,14 +13,18 @@
 #include "agent/protocol/event_loop.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/vm/agent_session.h"
+#include "support/error.h"
 #include "support/unique_fd.h"
 
 namespace bulkhead::sandbox::vm {
 
 class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
  public:
+  /// What of an output is done with that nobody reads here any more.
+  enum class Unread { kDrop, kClose };  // kClose: who writes it in the guest is told, and ends
+
   /// With `terminal`, `io` is not used and `started().console` is one end of a socket pair.
-  GuestProcess(AgentSession& session, std::string exec_id, bool terminal, ProcessIo io);
+  GuestProcess(AgentSession& session, std::string exec_id, bool terminal, ProcessIo io, Unread unread = Unread::kDrop);
   ~GuestProcess();
 
   StartedProcess& started() { return started_; }
@@ -35,6 +39,10 @@ class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
   void close();
   /// Any thread: how it ended, once `started().exit_descriptor` is readable.
   std::optional<ExitStatus> exit();
+  /// The same for work on files: what is at the path, or throws why it failed.
+  archive::PathStat files();
+  /// Shim's thread: the streams end on this side; the guest hears of it.
+  void abandon();
 
  private:
   class Output;
@@ -47,12 +55,15 @@ class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
   std::string exec_id_;
   StartedProcess started_;
   UniqueFd exited_;  // eventfd
+  Unread unread_;
   bool has_terminal_ = false, has_input_ = false, has_output_ = false, has_error_ = false;
 
   // The session's thread only.
   std::unique_ptr<Input> in_;
   std::unique_ptr<Output> out_, err_;
   std::optional<ExitStatus> status_;
+  std::optional<Error> failure_;
+  archive::PathStat found_;
 
   std::mutex mutex_;
   std::optional<ExitStatus> announced_;

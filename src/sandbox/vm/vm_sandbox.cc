@@ -304,6 +304,47 @@ std::vector<ProcessEntry> VmSandbox::inner_processes() {
   return found;
 }
 
+namespace {
+
+class GuestFileWork final : public FileWork {
+ public:
+  explicit GuestFileWork(std::shared_ptr<GuestProcess> work) : work_(std::move(work)) {}
+  ~GuestFileWork() override { work_->abandon(); }
+  int descriptor() const override { return work_->started().exit_descriptor; }
+  archive::PathStat result() override { return work_->files(); }
+
+ private:
+  std::shared_ptr<GuestProcess> work_;
+};
+
+}  // namespace
+
+std::unique_ptr<FileWork> VmSandbox::work_on_files(archive::FileRequest request, UniqueFd stream) {
+  if (init_ended_) {
+    throw Error(ErrorCode::kConflict, fmt::format("container {} is not running", id_));
+  }
+  if (running_ == Running::kPaused) {
+    throw Error(
+        ErrorCode::kConflict,
+        fmt::format("container {} is paused, and its VM with it, which alone reaches its files: unpause it first", id_));
+  }
+  std::string id = fmt::format("files:{}", next_files_++);
+  ProcessIo io;
+  (request.kind == archive::FileRequest::Kind::kUnpack ? io.in : io.out) = std::move(stream);
+  auto work = std::make_shared<GuestProcess>(*session_, id, false, std::move(io), GuestProcess::Unread::kClose);
+  wire::FilesRequest message;
+  message.set_id(id);
+  message.set_kind(static_cast<uint32_t>(request.kind));
+  message.set_path(request.path);
+  message.set_same_kind(request.overwrite == archive::Overwrite::kSameKind);
+  message.set_owner(request.owner);
+  call("Files", message);
+  work->begin();
+  std::erase_if(files_, [](const auto& each) { return each.expired(); });
+  files_.push_back(work);
+  return std::make_unique<GuestFileWork>(std::move(work));
+}
+
 void VmSandbox::measure(facts::Wall& wall) {
   facts::measure({.kind = facts::Kind::kMachine, .init = machine_->pid(), .execs = {}, .cgroup = cgroup_}, wall);
   facts::add_open_files(machine_->pid(), wall);
@@ -364,6 +405,11 @@ void VmSandbox::destroy() {
   }
   for (auto& [exec_id, process] : execs_) {
     process->close();
+  }
+  for (auto& each : files_) {
+    if (auto work = each.lock()) {
+      work->close();
+    }
   }
   execs_.clear();
   session_.reset();

@@ -39,6 +39,7 @@ class VmSandbox final : public Sandbox {
   Statistics statistics() override;
   std::vector<pid_t> processes() override { return {}; }
   std::vector<ProcessEntry> inner_processes() override;
+  std::unique_ptr<FileWork> work_on_files(archive::FileRequest request, UniqueFd stream) override;
   void measure(facts::Wall& wall) override;
   void discard() override { discarded_ = true; }
   void destroy() override;
@@ -70,6 +71,8 @@ class VmSandbox final : public Sandbox {
   std::unique_ptr<AgentSession> session_;
   std::shared_ptr<GuestProcess> init_;
   std::map<std::string, std::shared_ptr<GuestProcess>> execs_;
+  std::vector<std::weak_ptr<GuestProcess>> files_;  // work that may be under way
+  uint64_t next_files_ = 0;
   bool init_ended_ = false;
   Running running_ = Running::kRunning;
   std::string lost_reason_;
