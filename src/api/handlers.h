@@ -40,6 +40,8 @@ void containers_archive_get(Request& request);
 void containers_archive_put(Request& request);
 // containers_attach.cc
 void containers_attach(Request& request);
+// containers_stats.cc
+void containers_stats(Request& request);
 // containers_logs.cc
 void containers_logs(Request& request);
 

@@ -40,7 +40,7 @@ constexpr std::array kRoutes = {
     Route{"GET", "/containers/{name}/logs", containers_logs},
     Route{"DELETE", "/containers/{name}", containers_remove},
     Route{"POST", "/containers/{name}/update", not_available},
-    Route{"GET", "/containers/{name}/stats", not_available},
+    Route{"GET", "/containers/{name}/stats", containers_stats},
     Route{"GET", "/containers/{name}/changes", not_available},
     Route{"GET", "/containers/{name}/export", not_available},
     Route{"GET", "/containers/{name}/attach/ws", not_available},

@@ -20,6 +20,7 @@
 #include "engine/container.h"
 #include "engine/events.h"
 #include "engine/explanation.h"
+#include "engine/statistics.h"
 #include "kernels/catalogue.h"
 #include "support/unique_fd.h"
 
@@ -156,6 +157,8 @@ class Engine {
   /// Unpacks a tar archive, compressed or not, into a folder inside a container. What was unpacked before an error stays.
   void write_archive(const std::string& reference, const std::string& path, const ExtractOptions& options,
                      const ArchiveSource& read);
+  /// What a container uses now; nullopt where it doesn't run.
+  std::optional<ContainerStatistics> statistics(const std::string& reference);
   TopResult top(const std::string& reference, const std::string& ps_arguments);
   /// What is in force around these containers, or around all that run. kConflict where one that is named doesn't run; where it
   /// can't be measured the explanation says so. Each is stopped for some microseconds (facts/measure.h).

@@ -39,9 +39,9 @@ task::Stdio stdio_of(const Request& request) {
 std::string statistics_json(const sandbox::Statistics& now) {
   return fmt::format(
       R"({{"memory_usage":{},"memory_limit":{},"memory_inactive_file":{},"memory_max_usage":{},"cpu_usage":{},"cpu_user":{},)"
-      R"("cpu_system":{},"throttled_periods":{},"throttled_time":{},"pids_current":{},"pids_limit":{}}})",
+      R"("cpu_system":{},"periods":{},"throttled_periods":{},"throttled_time":{},"pids_current":{},"pids_limit":{}}})",
       now.memory_usage, now.memory_limit, now.memory_inactive_file, now.memory_max_usage, now.cpu_usage, now.cpu_user,
-      now.cpu_system, now.throttled_periods, now.throttled_time, now.pids_current, now.pids_limit);
+      now.cpu_system, now.periods, now.throttled_periods, now.throttled_time, now.pids_current, now.pids_limit);
 }
 
 }  // namespace

@@ -154,8 +154,8 @@ std::vector<ProcessInfo> Client::processes(const std::string& id) {
   return processes;
 }
 
-std::string Client::statistics_json(const std::string& id) {
-  return connection_->call<wire::StatsResponse>("Stats", request_for<wire::StatsRequest>(id)).stats().value();
+Statistics Client::statistics(const std::string& id) {
+  return parse_statistics(connection_->call<wire::StatsResponse>("Stats", request_for<wire::StatsRequest>(id)).stats().value());
 }
 
 void Client::measure(const std::string& id, facts::Wall& wall) {

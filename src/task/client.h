@@ -17,6 +17,7 @@
 
 #include "support/time.h"
 #include "support/unique_fd.h"
+#include "task/statistics.h"
 
 namespace bulkhead::facts {
 class Wall;
@@ -105,8 +106,7 @@ class Client {
   void resume(const std::string& id);
   void update(const std::string& id, const std::string& resources_json);
   std::vector<ProcessInfo> processes(const std::string& id);
-  /// A JSON object with the fields of sandbox::Statistics, by their names there.
-  std::string statistics_json(const std::string& id);
+  Statistics statistics(const std::string& id);
   /// What is in force around the container (sandbox::Sandbox::measure), its seccomp filters evaluated.
   void measure(const std::string& id, facts::Wall& wall);
   /// The container has ended, and what it wrote is to be thrown away: `remove` is then quicker.

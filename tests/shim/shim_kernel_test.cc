@@ -152,9 +152,9 @@ TEST_F(ShimTest, SignalsPausesUpdatesAndCounts) {
   EXPECT_EQ(code_thrown_by([&] { client_->pause(id_); }), ErrorCode::kConflict);
   client_->resume(id_);
   client_->update(id_, R"({"pids":{"limit":50}})");
-  auto statistics = nlohmann::json::parse(client_->statistics_json(id_));
-  EXPECT_EQ(statistics["pids_limit"], 50);
-  EXPECT_GT(statistics["cpu_usage"].get<uint64_t>(), 0U);
+  task::Statistics statistics = client_->statistics(id_);
+  EXPECT_EQ(statistics.pids_limit, 50);
+  EXPECT_GT(statistics.cpu_usage, 0U);
   EXPECT_EQ(code_thrown_by([&] { client_->remove(id_, ""); }), ErrorCode::kConflict);
   EXPECT_EQ(code_thrown_by([&] { client_->shutdown(id_); }), ErrorCode::kConflict);
   ::usleep(100'000);  // until the trap is set

@@ -371,6 +371,7 @@ void Agent::statistics(const std::string& /*payload*/, const Reply& reply) {
   response.set_cpu_usage(counted.cpu_usage);
   response.set_cpu_user(counted.cpu_user);
   response.set_cpu_system(counted.cpu_system);
+  response.set_periods(counted.periods);
   response.set_throttled_periods(counted.throttled_periods);
   response.set_throttled_time(counted.throttled_time);
   response.set_pids_current(counted.pids_current);

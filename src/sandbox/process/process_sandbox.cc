@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/sysinfo.h>
 
 #include <algorithm>
 #include <utility>
@@ -172,14 +173,18 @@ void ProcessSandbox::resume() { cgroup_.thaw(); }
 void ProcessSandbox::update(const oci::Resources& resources) { cgroup_.apply(resources); }
 
 Statistics ProcessSandbox::statistics() {
+  struct sysinfo system {};
+  ::sysinfo(&system);
+  uint64_t memory = system.totalram * system.mem_unit;  // the limit where the container has none, or a larger one
   linux::CgroupStatistics counted = cgroup_.statistics();
   return {.memory_usage = counted.memory_usage,
-          .memory_limit = counted.memory_limit,
+          .memory_limit = counted.memory_limit == 0 ? memory : std::min(counted.memory_limit, memory),
           .memory_inactive_file = counted.memory_inactive_file,
           .memory_max_usage = counted.memory_max_usage,
           .cpu_usage = counted.cpu_usage,
           .cpu_user = counted.cpu_user,
           .cpu_system = counted.cpu_system,
+          .periods = counted.periods,
           .throttled_periods = counted.throttled_periods,
           .throttled_time = counted.throttled_time,
           .pids_current = counted.pids_current,

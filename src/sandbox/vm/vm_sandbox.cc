@@ -241,6 +241,7 @@ void VmSandbox::resize(const std::string& exec_id, uint16_t rows, uint16_t colum
 
 void VmSandbox::pause() {
   need_running();
+  counted_at_pause_ = statistics();
   machine_->stop();
   running_ = Running::kPaused;
 }
@@ -269,6 +270,9 @@ void VmSandbox::update(const oci::Resources& resources) {
 }
 
 Statistics VmSandbox::statistics() {
+  if (running_ == Running::kPaused && counted_at_pause_) {
+    return *counted_at_pause_;  // nothing in it moves
+  }
   need_running();
   wire::StatisticsResponse response;
   call("Statistics", wire::Empty(), response, configuration_.answer_timeout);
@@ -279,6 +283,7 @@ Statistics VmSandbox::statistics() {
           .cpu_usage = response.cpu_usage(),
           .cpu_user = response.cpu_user(),
           .cpu_system = response.cpu_system(),
+          .periods = response.periods(),
           .throttled_periods = response.throttled_periods(),
           .throttled_time = response.throttled_time(),
           .pids_current = response.pids_current(),

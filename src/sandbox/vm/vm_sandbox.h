@@ -4,6 +4,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,7 @@ class VmSandbox final : public Sandbox {
   uint64_t next_files_ = 0;
   bool init_ended_ = false;
   Running running_ = Running::kRunning;
+  std::optional<Statistics> counted_at_pause_;
   std::string lost_reason_;
   bool discarded_ = false;
   bool destroyed_ = false;
