@@ -42,6 +42,13 @@ TEST(QemuArgumentsTest, MitigationsStayOnWhereAProcessorSpeculates) {
   EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kBoot), Contains(HasSubstr("mitigations=off")));
 }
 
+TEST(QemuArgumentsTest, WithoutALogThereIsNoSerialPortToLookFor) {
+  MachineShape shape{.memory = 256UL << 20};
+  EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kBoot), Contains(HasSubstr("8250.nr_uarts=0")));
+  shape.console_log = ConsoleLog::kFile;
+  EXPECT_THAT(qemu_arguments("/qemu", shape, Origin::kBoot), Not(Contains(HasSubstr("8250.nr_uarts=0"))));
+}
+
 TEST(QemuArgumentsTest, AStockKernelFindsItsDevicesByAcpi) {
   MachineShape shape{.memory = 256UL << 20, .devices = kernels::Devices::kAcpi};
   auto arguments = qemu_arguments("/qemu", shape, Origin::kBoot);
