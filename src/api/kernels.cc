@@ -17,6 +17,7 @@ json to_json(const kernels::Entry& entry) {
   return {{"Name", entry.name},
           {"Release", entry.release},
           {"Path", entry.kernel.native()},
+          {"EmulatedPath", entry.emulated.native()},
           {"Digest", entry.digest},
           {"Added", entry.added},
           {"ConfigChecked", entry.config_checked},

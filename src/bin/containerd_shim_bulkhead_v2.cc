@@ -25,6 +25,7 @@ Configuration guest_files(const char* called) {
   std::filesystem::path folder = std::filesystem::path(called).parent_path();
   folder = folder.empty() ? "/usr/lib/bulkhead" : std::filesystem::absolute(folder);
   configuration.kernel = folder / "bulkhead-vmlinux";
+  configuration.emulated_kernel = folder / "bulkhead-vmlinux-emulated";
   configuration.initramfs = folder / "bulkhead-initramfs.cpio";
   configuration.shipped_kernels = folder / "bulkhead-kernels";
   return configuration;

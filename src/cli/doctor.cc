@@ -16,6 +16,7 @@ doctor::Places usual_places() {
   std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   return {.qemu = "/usr/bin/qemu-system-x86_64",
           .guest_kernel = folder / "bulkhead-vmlinux",
+          .emulated_guest_kernel = folder / "bulkhead-vmlinux-emulated",
           .guest_initramfs = folder / "bulkhead-initramfs.cpio"};
 }
 

@@ -10,7 +10,7 @@ namespace bulkhead::doctor {
 
 /// Where the guest's parts are, as the engine would look for them.
 struct Places {
-  std::filesystem::path qemu, guest_kernel, guest_initramfs;
+  std::filesystem::path qemu, guest_kernel, emulated_guest_kernel, guest_initramfs;
 };
 
 Checks examine(const Places& places);

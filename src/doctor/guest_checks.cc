@@ -58,8 +58,11 @@ Checks guest_checks(const Places& places) {
   Program qemu{"QEMU", {places.qemu.native()}, "--version", "qemu-system-x86"};
   Program erofs{"mkfs.erofs", {"/usr/bin/mkfs.erofs", "/usr/sbin/mkfs.erofs", "/sbin/mkfs.erofs"}, "--help", "erofs-utils"};
   Program ext4{"mkfs.ext4", {"/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4"}, "-V", "e2fsprogs"};
-  return {check_program(qemu), check_program(erofs), check_program(ext4),
+  return {check_program(qemu),
+          check_program(erofs),
+          check_program(ext4),
           check_file("guest kernel", places.guest_kernel, "guest/build-kernel.sh"),
+          check_file("guest kernel, emulated", places.emulated_guest_kernel, "guest/build-kernel.sh"),
           check_file("guest initramfs", places.guest_initramfs, "./dev build")};
 }
 

@@ -71,10 +71,13 @@ EngineOptions complete(EngineOptions options) {
 }
 
 /// As the shim finds it: what was set, or what lies beside itself.
-std::filesystem::path guest_kernel(const EngineOptions& options) {
+kernels::BuiltIn guest_kernel(const EngineOptions& options) {
   auto set = options.vm_settings.find("kernel");
-  return set != options.vm_settings.end() ? std::filesystem::path(set->second)
-                                          : options.shim.parent_path() / "bulkhead-vmlinux";
+  if (set != options.vm_settings.end()) {
+    return {.kernel = set->second, .emulated = {}};
+  }
+  std::filesystem::path folder = options.shim.parent_path();
+  return {.kernel = folder / "bulkhead-vmlinux", .emulated = folder / "bulkhead-vmlinux-emulated"};
 }
 
 /// Kernels that came with Bulkhead lie beside the shim, where the shim looks for them too.

@@ -146,6 +146,7 @@ std::optional<Entry> read_entry(const std::filesystem::path& kernels, const std:
     Entry entry{.name = name,
                 .release = value.at("release"),
                 .kernel = folder / kKernelFile,
+                .emulated = {},
                 .digest = value.at("digest"),
                 .added = value.at("added"),
                 .config_checked = value.at("config_checked")};
@@ -199,6 +200,7 @@ Entry write_entry(const KernelFiles& files, const std::filesystem::path& folder)
   Entry entry{.name = {},
               .release = compat::kernel_release(vmlinux),
               .kernel = {},
+              .emulated = {},
               .digest = oci::Hasher::of(vmlinux).text(),
               .added = rfc3339(now()),
               .config_checked = !files.config.empty()};
@@ -243,15 +245,21 @@ bool is_kernel_name(const std::string& name) {
 std::string release_of_file(const std::filesystem::path& kernel) { return compat::kernel_release(MappedFile(kernel).bytes()); }
 
 Entry Catalogue::built_in() const {
-  Entry entry{
-      .name = kBuiltIn, .release = {}, .kernel = built_in_, .digest = {}, .added = {}, .config_checked = true, .shipped = true};
-  std::string file = identity_of(built_in_);
+  Entry entry{.name = kBuiltIn,
+              .release = {},
+              .kernel = built_in_.kernel,
+              .emulated = built_in_.emulated,
+              .digest = {},
+              .added = {},
+              .config_checked = true,
+              .shipped = true};
+  std::string file = identity_of(built_in_.kernel);
   std::lock_guard lock(mutex_);
   if (file.empty()) {  // not there: `isolations` says so where it matters
     return entry;
   }
   if (file != known_file_) {
-    known_release_ = release_of_file(built_in_);
+    known_release_ = release_of_file(built_in_.kernel);
     known_file_ = file;
   }
   entry.release = known_release_;

@@ -20,11 +20,19 @@ struct Entry {
   std::string name;
   std::string release;  // "6.12.57", as the kernel says; "" where the built-in one doesn't say
   std::filesystem::path kernel;
-  std::string digest;           // "sha256:..." of the file, "" for the built-in one
-  std::string added;            // RFC 3339, "" for the built-in one
-  bool config_checked = false;  // its configuration was there and has what guests need
-  bool shipped = false;         // came with Bulkhead: can't be removed
+  std::filesystem::path emulated;  // the same kernel, built for emulation; "": `kernel` serves there too
+  std::string digest;              // "sha256:..." of the file, "" for the built-in one
+  std::string added;               // RFC 3339, "" for the built-in one
+  bool config_checked = false;     // its configuration was there and has what guests need
+  bool shipped = false;            // came with Bulkhead: can't be removed
   Boot boot;
+};
+
+/// The built-in kernel's files: of one release, with the same features. What an emulator is slow at is left out of the second
+/// (guest/emulated.config).
+struct BuiltIn {
+  std::filesystem::path kernel;
+  std::filesystem::path emulated;  // or "": there is one file for all
 };
 
 /// What a kernel is added from.
@@ -37,8 +45,8 @@ struct KernelFiles {
 
 class Catalogue {
  public:
-  /// `folder` need not exist; `built_in`: the file of the built-in kernel; `shipped`: the folder of those that came with it.
-  Catalogue(std::filesystem::path folder, std::filesystem::path built_in, std::filesystem::path shipped = {})
+  /// `folder` need not exist; `shipped`: the folder of those that came with the built-in one.
+  Catalogue(std::filesystem::path folder, BuiltIn built_in, std::filesystem::path shipped = {})
       : folder_(std::move(folder)), built_in_(std::move(built_in)), shipped_(std::move(shipped)) {}
 
   /// The built-in one, then the others, newest release first. An added one hides a shipped one of its name.
@@ -55,7 +63,9 @@ class Catalogue {
  private:
   Entry built_in() const;
 
-  std::filesystem::path folder_, built_in_, shipped_;
+  std::filesystem::path folder_;
+  BuiltIn built_in_;
+  std::filesystem::path shipped_;
   // The built-in kernel's release, for as long as its file stays the same: reading it takes milliseconds.
   mutable std::mutex mutex_;  // guards what follows
   mutable std::string known_file_, known_release_;

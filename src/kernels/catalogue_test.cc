@@ -38,7 +38,7 @@ class CatalogueTest : public testing::Test {
     }
     return ErrorCode::kAlreadyDone;  // nothing was thrown
   }
-  Catalogue catalogue() const { return {root_ / "kernels", root_ / "builtin"}; }
+  Catalogue catalogue() const { return {root_ / "kernels", {.kernel = root_ / "builtin", .emulated = root_ / "emulated"}}; }
 
   std::filesystem::path root_;
 };
@@ -51,6 +51,8 @@ TEST_F(CatalogueTest, TheBuiltInOneIsFirst) {
   auto list = catalogue().list();
   ASSERT_EQ(list.size(), 3U);
   EXPECT_EQ(list[0].name + list[1].name + list[2].name, "builtinnewold");
+  EXPECT_EQ(list[0].emulated, root_ / "emulated");
+  EXPECT_EQ(list[1].emulated, "") << "one file for all";
 }
 
 TEST_F(CatalogueTest, AddsAndRemoves) {

@@ -49,6 +49,13 @@ def test_the_built_in_kernel_is_first(bulkhead):
     assert second[0] == STOCK and second[1].startswith("6.1.0-") and second[1].endswith("-cloud-amd64")
 
 
+def test_the_built_in_kernel_has_a_file_for_emulation(bulkhead):
+    builtin = kernels(bulkhead)["builtin"]
+    assert builtin["Path"] != builtin["EmulatedPath"]
+    for file in builtin["Path"], builtin["EmulatedPath"]:
+        assert f"Linux version {builtin['Release']} ".encode() in pathlib.Path(file).read_bytes()
+
+
 def test_what_came_along_stays(bulkhead):
     bulkhead.fails("kernel", "rm", STOCK, code=1, match="came with Bulkhead")
     assert STOCK in kernels(bulkhead)

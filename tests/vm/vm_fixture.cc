@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
+#include <utility>
 
 #include "support/files.h"
 #include "support/pipe.h"
@@ -43,15 +45,14 @@ const std::filesystem::path& image() {
   return kImage;
 }
 
-const std::string& kernel() {
-  static const std::string kPath = [] {
-    std::string path = output_of(KERNEL_SCRIPT);
-    while (!path.empty() && path.back() == '\n') {
-      path.pop_back();
-    }
-    return path;
+/// The built-in kernel's files, for KVM and for emulation.
+const std::pair<std::string, std::string>& built_in_kernels() {
+  static const std::pair<std::string, std::string> kPaths = [] {
+    std::pair<std::string, std::string> paths;
+    std::istringstream(output_of(KERNEL_SCRIPT)) >> paths.first >> paths.second;
+    return paths;
   }();
-  return kPath;
+  return kPaths;
 }
 
 /// False at the end of the stream, or of our patience.
@@ -145,7 +146,7 @@ oci::Spec make_spec(std::vector<std::string> args) {
 
 void VmTest::SetUp() {
   ASSERT_EQ(::geteuid(), 0U) << "needs root";
-  ASSERT_FALSE(kernel().empty()) << "there is no guest kernel";
+  ASSERT_FALSE(built_in_kernels().second.empty()) << "there is no guest kernel";
   id_ = "vmtest" + random_hex(6);
   folder_ = std::filesystem::temp_directory_path() / id_;
   make_folders(folder_ / "state", 0700);
@@ -165,7 +166,8 @@ void VmTest::make_scratch() {
 
 vm::Configuration VmTest::configuration() const {
   vm::Configuration configuration;
-  configuration.kernel = kernel();
+  configuration.kernel = built_in_kernels().first;
+  configuration.emulated_kernel = built_in_kernels().second;
   configuration.initramfs = INITRAMFS;
   if (const char* log = std::getenv("VM_CONSOLE_LOG")) {  // NOLINT(concurrency-mt-unsafe): the test has one thread here
     configuration.console_log = log;

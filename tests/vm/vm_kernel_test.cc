@@ -57,7 +57,7 @@ TEST_F(VmTest, RefusesWhatAnotherKernelCantShare) {
 
 TEST_F(VmTest, SaysWhatIsMissing) {
   vm::Configuration without = configuration();
-  without.kernel = "/nowhere/vmlinux";
+  without.kernel = without.emulated_kernel = "/nowhere/vmlinux";
   EXPECT_THAT([&] { VmIsolation(without).probe(); }, ThrowsMessage<Error>(HasSubstr("a guest kernel at '/nowhere/vmlinux'")));
   without = configuration();
   without.qemu = "/nowhere/qemu";

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "sandbox/vm/accelerator.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -39,6 +40,18 @@ Start parse_start(const std::string& name) {
 
 }  // namespace
 
+Accelerator accelerator_of(const Configuration& configuration) {
+  return configuration.accelerator ? *configuration.accelerator : choose_accelerator(configuration.cache_folder).accelerator;
+}
+
+Configuration with_built_in_kernel(Configuration configuration) {
+  bool is_there = !configuration.emulated_kernel.empty() && configuration.processors == 1;  // it knows no second one
+  if (is_there && accelerator_of(configuration) == Accelerator::kTcg) {
+    configuration.kernel = configuration.emulated_kernel;
+  }
+  return configuration;
+}
+
 Configuration read_configuration(const std::filesystem::path& file, Configuration defaults) {
   defaults.cache_folder = file.parent_path();
   if (::access(file.c_str(), F_OK) != 0) {
@@ -56,7 +69,8 @@ Configuration read_configuration(const std::filesystem::path& file, Configuratio
     if (name == "qemu") {
       defaults.qemu = text;
     } else if (name == "kernel") {
-      defaults.kernel = text;
+      defaults.kernel = text;  // somebody's own, for whatever it runs on
+      defaults.emulated_kernel.clear();
     } else if (name == "kernels") {
       defaults.kernels = text;
     } else if (name == "initramfs") {

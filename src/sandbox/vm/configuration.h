@@ -22,6 +22,7 @@ enum class Start {
 struct Configuration {
   std::filesystem::path qemu = "/usr/bin/qemu-system-x86_64";
   std::filesystem::path kernel;            // vmlinux of guest/build-kernel.sh
+  std::filesystem::path emulated_kernel;   // the same, built for emulation; empty: `kernel` serves there too
   std::filesystem::path initramfs;         // of guest/build-initramfs.sh
   std::filesystem::path kernels;           // folder of other kernels (kernels/catalogue.h), or empty
   std::filesystem::path shipped_kernels;   // likewise, of those that came with Bulkhead
@@ -40,6 +41,11 @@ struct Configuration {
 /// The file in an instance's cache folder that says otherwise than the defaults: {"qemu", "kernel", "kernels", "initramfs",
 /// "accelerator" ("kvm", "tcg", "auto"), "start" ("pool", "clone", "cold"), "console_log"}, each optional.
 inline constexpr const char* kConfigurationFile = "vm.json";
+
+/// What a VM of this configuration runs on: what was set, or chosen by a probe. May block for a second, once per boot.
+Accelerator accelerator_of(const Configuration& configuration);
+/// With the built-in kernel's file for that accelerator as `kernel`.
+Configuration with_built_in_kernel(Configuration configuration);
 
 /// `defaults` with what the file says; the defaults where there is no such file. kInvalidArgument naming what it can't be.
 Configuration read_configuration(const std::filesystem::path& file, Configuration defaults);

@@ -19,7 +19,7 @@ void VmIsolation::probe() {
   if (::geteuid() != 0) {
     throw Error(ErrorCode::kNotSupported, "hyperv isolation needs root: run the engine as root");
   }
-  vm::Machine::check(configuration_);
+  vm::Machine::check(vm::with_built_in_kernel(configuration_));
 }
 
 Availability VmIsolation::availability() {
@@ -47,8 +47,10 @@ vm::Configuration chosen_by(const oci::Spec& spec, vm::Configuration configurati
   vm::InitramfsParts parts{
       .agent = configuration.initramfs, .modules = {}, .emulated = annotation(spec, vm::kEmulationAnnotation)};
   std::string name = annotation(spec, vm::kKernelAnnotation);
-  if (!name.empty() && name != kernels::kBuiltIn) {
-    auto entry = kernels::Catalogue(configuration.kernels, configuration.kernel, configuration.shipped_kernels).find(name);
+  if (name.empty() || name == kernels::kBuiltIn) {
+    configuration = with_built_in_kernel(std::move(configuration));
+  } else {
+    auto entry = kernels::Catalogue(configuration.kernels, {}, configuration.shipped_kernels).find(name);
     if (!entry) {
       throw Error(ErrorCode::kNotFound,
                   fmt::format("there is no guest kernel '{}' any more: 'bulkhead kernel ls' lists them", name.substr(0, 64)));

@@ -11,7 +11,6 @@
 
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
-#include "sandbox/vm/accelerator.h"
 #include "sandbox/vm/entropy.h"
 #include "sandbox/vm/keeper_client.h"
 #include "sandbox/vm/tap.h"
@@ -215,9 +214,7 @@ class Starter {
 }  // namespace
 
 MachineShape shape_of(const Configuration& configuration, const SandboxSpec& spec) {
-  auto accelerator =
-      configuration.accelerator ? *configuration.accelerator : choose_accelerator(configuration.cache_folder).accelerator;
-  return {.accelerator = accelerator,
+  return {.accelerator = accelerator_of(configuration),
           .memory =
               machine_memory(spec.spec.linux_.resources.memory_limit, configuration.default_memory, configuration.boot.memory),
           .processors = configuration.processors,

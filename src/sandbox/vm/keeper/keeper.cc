@@ -15,7 +15,6 @@
 #include <thread>
 
 #include "linux/cgroup.h"
-#include "sandbox/vm/accelerator.h"
 #include "sandbox/vm/keeper/stock.h"
 #include "sandbox/vm/keeper/workshop.h"
 #include "sandbox/vm/keeper_client.h"
@@ -202,7 +201,8 @@ KeeperOptions parse_keeper_options(const std::vector<std::string>& arguments) {
   return options;
 }
 
-int run_vm_keeper(const Configuration& configuration, const KeeperOptions& options) {
+int run_vm_keeper(const Configuration& given, const KeeperOptions& options) {
+  Configuration configuration = with_built_in_kernel(given);
   Machine::check(configuration);
   std::filesystem::path folder = options.socket.parent_path();
   UniqueFd signals = take_signals();
@@ -212,10 +212,8 @@ int run_vm_keeper(const Configuration& configuration, const KeeperOptions& optio
   cgroup.create(background());
   UniqueFd listening = listen_at(options.socket);
   Stock stock(options.warm, options.quiet);
-  auto accelerator =
-      configuration.accelerator ? *configuration.accelerator : choose_accelerator(configuration.cache_folder).accelerator;
   for (uint64_t memory : options.memory) {
-    MachineShape shape{.accelerator = accelerator, .memory = memory, .processors = configuration.processors};
+    MachineShape shape{.accelerator = accelerator_of(configuration), .memory = memory, .processors = configuration.processors};
     stock.expect(make_request(configuration, shape, Wanted::kWarm));
   }
   std::thread maker([&] { make(stock, configuration, cgroup, folder); });
