@@ -208,5 +208,24 @@ TEST(ArchivePathTest, Cleans) {
   EXPECT_EQ(printable("a\xff\n"), "a\\xff\\x0a");
 }
 
+TEST_F(UnpackerTest, AFolderThatGivesItsGroupGivesItToNobodyInALayer) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root may give files away";
+  }
+  std::string archive = ArchiveBuilder()
+                            .add({.name = "mail", .type = '5', .mode = 02775, .gid = 8})
+                            .file("mail/file", "x")
+                            .folder("mail/folder", 0755)
+                            .symlink("mail/link", "file")
+                            .finish();
+  EXPECT_EQ(unpack(archive), ErrorCode::kAlreadyDone) << message_;
+  EXPECT_EQ(info("mail").st_gid, 8U);
+  EXPECT_EQ(info("mail").st_mode & 07777U, 02775U);
+  EXPECT_EQ(info("mail/file").st_gid, 0U);
+  EXPECT_EQ(info("mail/link").st_gid, 0U);
+  EXPECT_EQ(info("mail/folder").st_gid, 0U);
+  EXPECT_EQ(info("mail/folder").st_mode & 07777U, 0755U);
+}
+
 }  // namespace
 }  // namespace bulkhead::archive

@@ -44,8 +44,14 @@ Container without_processes(Container record) {
 
 void Engine::State::with_idle_wall(const LivePointer& live,
                                    const std::function<void(const Container&, const std::filesystem::path&)>& body) {
-  Container record = live->copy();
-  if (live->removed || record.status == Status::kRemoving || record.status == Status::kDead) {
+  Container record;
+  bool removed = false;
+  {
+    std::lock_guard lock(live->mutex);
+    record = live->record;
+    removed = live->removed;
+  }
+  if (removed || record.status == Status::kRemoving || record.status == Status::kDead) {
     throw Error(ErrorCode::kConflict, "container is marked for removal: its files can't be copied");
   }
   if (record.is_running()) {  // since it was looked at

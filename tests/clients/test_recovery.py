@@ -42,6 +42,23 @@ def test_a_container_goes_on(docker, bounce):
     assert os.path.exists(f"/proc/{before['Pid']}")
 
 
+def test_a_copy_to_a_stopped_container_that_was_cut_off(docker, own_engine, tmp_path):
+    """The wall that it was given for the copy goes, and it can be started."""
+    name = docker.ok("create", IMAGE, "sleep", "100")
+    copy = docker.start("cp", "-", f"{name}:/tmp", text=False)
+    copy.stdin.write(b"\0" * 100)  # and no more: the engine waits
+    copy.stdin.flush()
+    bundles = own_engine.run_root / "bundles"
+    wait_until(lambda: list(bundles.glob("*/attach.sock")))
+    own_engine.kill()
+    copy.kill()
+    copy.communicate()
+    own_engine.start()
+    assert not list(bundles.iterdir())
+    docker.ok("start", name)
+    docker.ok("cp", f"{name}:/etc/passwd", tmp_path / "passwd")
+
+
 def test_the_log_has_no_gap(docker, bounce):
     name = docker.ok("run", "-d", IMAGE, "sh", "-c", COUNT)
     wait_until(lambda: len(ticks(docker, name)) > 3)

@@ -182,6 +182,23 @@ def test_links_lead_out_of_no_container(docker, api, container, folder):
     assert secret.read_text() == "of the host" and sh(docker, container, "cat /tmp/s") == "mine"
 
 
+def test_a_folder_that_is_swapped_for_a_link_meanwhile(docker, api, folder):
+    """CVE-2018-15664: a process of the container turns a folder into a link to the host's while it is copied through."""
+    host = folder / "of-the-host"
+    host.mkdir(mode=0o700)
+    (host / "secret").write_text("of the host")
+    name = docker.ok("run", "-d", IMAGE, "sh", "-c",
+                     f"mkdir -p {folder}; while :; do mkdir -p /x/d; echo inside >/x/d/secret; rm -rf /x/d; ln -s {host} /x/d; rm -f /x/d; done 2>/dev/null")
+    archive = archive_of(("d", None, {"mode": 0o777, "uid": 7}), *((f"d/{number}", b"evil", {}) for number in range(20)))
+    for _ in range(40):
+        put(api, name, "/x", archive)
+        put(api, name, "/x/d", archive)
+        for path in ("/x/d/secret", "/x", "/x/d/."):
+            answer = get(api, name, path)
+            assert b"of the host" not in answer.body
+    assert os.listdir(host) == ["secret"] and (host.stat().st_mode & 0o777, host.stat().st_uid) == (0o700, 0)
+
+
 def test_what_is_missing(docker, container, folder):
     docker.fails("cp", f"{container}:/no/such", folder / "x", code=1, match="(?i)could not find the file /no/such in container|No such container:path")
     docker.fails("cp", folder / "file", f"{container}:/no/such/place", code=1, match="(?i)could not find the file /no/such|No such container:path")
