@@ -216,6 +216,7 @@ void Engine::State::need_keeper() {
     keeper = std::make_unique<task::KeeperProcess>(
         task::KeeperRequest{.binary = options.shim,
                             .cache_folder = options.run_root / "cache",
+                            .blank_disk = snapshots.blank_disk(),
                             .cgroup = fmt::format("{}-{}/vm-keeper", options.cgroup_parent, instance),
                             .warm = options.warm_machines,
                             .log = options.run_root / "vm-keeper.log"});

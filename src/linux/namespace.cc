@@ -50,12 +50,15 @@ UniqueFd open_namespace(const std::filesystem::path& path, uint64_t flag) {
   return fd;
 }
 
-void run_in_network(int network_namespace, const std::function<void()>& body) {
+namespace {
+
+/// In a thread of its own, whose namespace is then another one for good.
+void run_inside(int file, int kind, const char* what, const std::function<void()>& body) {
   std::exception_ptr failure;
   std::thread([&] {
     try {
-      if (::setns(network_namespace, CLONE_NEWNET) != 0) {
-        throw system_error("enter a network namespace");
+      if (::setns(file, kind) != 0) {
+        throw system_error(what);
       }
       body();
     } catch (...) {
@@ -65,6 +68,20 @@ void run_in_network(int network_namespace, const std::function<void()>& body) {
   if (failure) {
     std::rethrow_exception(failure);
   }
+}
+
+}  // namespace
+
+void run_in_network(int network_namespace, const std::function<void()>& body) {
+  run_inside(network_namespace, CLONE_NEWNET, "enter a network namespace", body);
+}
+
+void set_hostname(int pidfd, const std::string& name) {
+  run_inside(pidfd, CLONE_NEWUTS, "enter a container's UTS namespace", [&] {
+    if (::sethostname(name.data(), name.size()) != 0) {
+      throw system_error("set a container's hostname");
+    }
+  });
 }
 
 ScopedPidNamespace::ScopedPidNamespace(int fd) : own_(open_file("/proc/thread-self/ns/pid", O_RDONLY)) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "support/unique_fd.h"
@@ -19,6 +20,9 @@ UniqueFd open_namespace(const std::filesystem::path& path, uint64_t flag);
 
 /// Runs `body` in a short-lived thread inside a network namespace, and throws what it throws.
 void run_in_network(int network_namespace, const std::function<void()>& body);
+/// Of the UTS namespace that the process of this pidfd (pidfd_open(2)) is in. SECURITY: only where that is another one than the
+/// caller's own.
+void set_hostname(int pidfd, const std::string& name);
 
 /// This thread makes its children in another PID namespace while this lives. Owned by the stack of the thread that forks.
 class ScopedPidNamespace {

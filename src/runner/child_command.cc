@@ -18,7 +18,10 @@ namespace {
 const char* find_command(const Child& child) {
   int error = ENOENT;
   uint32_t index = 0, at = 0;
-  for (const char* candidate : child.plan.process.candidates) {
+  const ProcessPlan& process = child.plan.process;
+  const char* const* next = process.shared ? process.shared->candidates() : process.candidates.data();
+  for (; *next != nullptr; ++next) {
+    const char* candidate = *next;
     struct stat status {};
     int found = ::stat(candidate, &status) == 0 ? 0 : errno;
     if (found == 0 && S_ISDIR(status.st_mode)) {
@@ -55,7 +58,9 @@ void execute(Child& child) {
   const char* command = find_command(child);
   load_seccomp(child);
   // From here the filter judges this code too: it needs execve, and sendmsg and exit_group to tell of a failure.
-  ::execve(command, const_cast<char* const*>(process.argv.data()), const_cast<char* const*>(process.environment.data()));
+  const char* const* argv = process.shared ? process.shared->argv() : process.argv.data();
+  const char* const* environment = process.shared ? process.shared->environment() : process.environment.data();
+  ::execve(command, const_cast<char* const*>(argv), const_cast<char* const*>(environment));
   fail(child, Step::kExecute);
 }
 

@@ -13,6 +13,7 @@
 #include "linux/namespace.h"
 #include "runner/child.h"
 #include "runner/failure.h"
+#include "runner/planner.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/scope_guard.h"
@@ -153,6 +154,13 @@ void Launched::converse() {
       case ReportKind::kFailed: throw describe(*plan_, report);
     }
   }
+}
+
+void Launched::replace_command(const oci::Process& process) {
+  if (!plan_ || !plan_->process.shared) {
+    throw Error(ErrorCode::kConflict, "the container's command can't be replaced");
+  }
+  plan_command(*plan_, process);
 }
 
 void Launched::start() {

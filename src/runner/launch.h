@@ -28,6 +28,8 @@ class Launched {
   int pidfd() const { return pidfd_.get(); }
   /// The master side of the terminal; once.
   UniqueFd take_console() { return std::move(console_); }
+  /// Of an init that waits and was planned to be `replaceable`: it will execute this instead. args and env alone are read.
+  void replace_command(const oci::Process& process);
   /// Releases an init that waits, and blocks until it executes its command. Throws as `describe`; the child has then ended
   /// (and is still to be collected).
   void start();

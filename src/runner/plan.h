@@ -12,10 +12,12 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "runner/shared_command.h"
 #include "support/unique_fd.h"
 
 namespace bulkhead::runner {
@@ -124,7 +126,8 @@ struct CapabilitySets {
 /// What the process is, whether init or exec.
 struct ProcessPlan {
   std::vector<const char*> argv, environment;  // each ends with nullptr
-  std::vector<const char*> candidates;         // paths to try, in order
+  std::vector<const char*> candidates;         // paths to try, in order; ends with nullptr
+  std::unique_ptr<SharedCommand> shared;       // where set: the three above are read there, as they are when the init starts
   const char* cwd = "/";
   bool make_cwd = false;
   uid_t uid = 0;

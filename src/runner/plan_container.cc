@@ -188,6 +188,9 @@ std::unique_ptr<Plan> plan_init(InitRequest request) {
   std::filesystem::path rootfs = plan_rootfs(*plan, request);
   plan_mounts(*plan, spec, request.cgroup);
   plan_propagation(*plan, spec, rootfs);
+  if (request.replaceable) {
+    plan->process.shared = std::make_unique<SharedCommand>();
+  }
   plan_process(*plan, spec.process, request.seccomp, std::move(request.streams));
   plan->process.make_cwd = true;
   plan->cgroup_entrances = request.cgroup.open_entrances();

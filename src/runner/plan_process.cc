@@ -53,7 +53,7 @@ void plan_rlimits(Plan& plan, const std::vector<oci::Rlimit>& rlimits) {
 }
 
 // PATH is the container's own; where it has none, what Docker assumes.
-void plan_command(Plan& plan, const oci::Process& process) {
+void plan_candidates(Plan& plan, const oci::Process& process) {
   const std::string& command = process.args.front();
   if (command.empty() || command.find('/') != std::string::npos) {
     plan.process.candidates.push_back(plan.texts.keep(command));
@@ -110,14 +110,13 @@ const char* apparmor_text(Plan& plan, const std::string& profile) {
 
 }  // namespace
 
-void plan_process(Plan& plan, const oci::Process& process, const std::optional<linux::SeccompFilter>& seccomp,
-                  std::array<UniqueFd, 3> streams) {
+void plan_command(Plan& plan, const oci::Process& process) {
   ProcessPlan& out = plan.process;
+  out.argv.clear();
+  out.environment.clear();
+  out.candidates.clear();
   if (process.args.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "'process.args' is empty");
-  }
-  if (!process.selinux_label.empty()) {
-    throw Error(ErrorCode::kNotSupported, "'process.selinuxLabel' is not supported");
   }
   for (const std::string& argument : process.args) {
     out.argv.push_back(plan.texts.keep(argument));
@@ -127,6 +126,19 @@ void plan_process(Plan& plan, const oci::Process& process, const std::optional<l
     out.environment.push_back(plan.texts.keep(variable));
   }
   out.environment.push_back(nullptr);
+  plan_candidates(plan, process);
+  out.candidates.push_back(nullptr);
+  if (out.shared) {
+    out.shared->put(out.candidates, out.argv, out.environment);
+  }
+}
+
+void plan_process(Plan& plan, const oci::Process& process, const std::optional<linux::SeccompFilter>& seccomp,
+                  std::array<UniqueFd, 3> streams) {
+  ProcessPlan& out = plan.process;
+  if (!process.selinux_label.empty()) {
+    throw Error(ErrorCode::kNotSupported, "'process.selinuxLabel' is not supported");
+  }
   plan_command(plan, process);
   out.cwd = plan.texts.keep(process.cwd.empty() ? "/" : process.cwd);
   if (!process.user.username.empty() || !process.user.additional_groups.empty()) {

@@ -22,6 +22,7 @@ struct InitRequest {
   std::array<UniqueFd, 3> streams;
   const linux::Cgroup& cgroup;                         // made already
   const std::optional<linux::SeccompFilter>& seccomp;  // linux.seccomp, compiled
+  bool replaceable = false;                            // another command may come before it starts: Launched::replace_command
 };
 
 struct ExecRequest {
@@ -37,6 +38,8 @@ struct ExecRequest {
 std::unique_ptr<Plan> plan_init(InitRequest request);
 std::unique_ptr<Plan> plan_exec(ExecRequest request);
 
+/// process.args and env (plan_process.cc); what was planned before is replaced.
+void plan_command(Plan& plan, const oci::Process& process);
 /// The part that both share (plan_process.cc).
 void plan_process(Plan& plan, const oci::Process& process, const std::optional<linux::SeccompFilter>& seccomp,
                   std::array<UniqueFd, 3> streams);

@@ -152,6 +152,15 @@ void make_image_disk(const fs::path& disk, const std::vector<fs::path>& layers, 
   });
 }
 
+void make_blank_disk(const fs::path& blank) {
+  if (::access(blank.c_str(), F_OK) != 0) {
+    make_beside(blank, [&](const fs::path& file) {
+      UniqueFd created = open_file(file, O_WRONLY | O_CREAT | O_EXCL, 0600);
+      make_ext4(file, kDiskSize);
+    });
+  }
+}
+
 void make_scratch_disk(const fs::path& disk, int64_t size, const fs::path& blank) {
   if (size < kSmallest || size > kDiskSize) {
     throw Error(ErrorCode::kInvalidArgument,
@@ -164,12 +173,7 @@ void make_scratch_disk(const fs::path& disk, int64_t size, const fs::path& blank
     });
     return;
   }
-  if (::access(blank.c_str(), F_OK) != 0) {
-    make_beside(blank, [&](const fs::path& file) {
-      UniqueFd created = open_file(file, O_WRONLY | O_CREAT | O_EXCL, 0600);
-      make_ext4(file, kDiskSize);
-    });
-  }
+  make_blank_disk(blank);
   copy_sparse(blank, disk);
 }
 

@@ -18,6 +18,9 @@ inline constexpr int64_t kDiskSize = 64LL << 30;  // bytes, nominal; what isn't 
 void make_image_disk(const std::filesystem::path& disk, const std::vector<std::filesystem::path>& layers,
                      const std::filesystem::path& work);
 
+/// Keeps an empty ext4 of kDiskSize at `blank`; nothing where it is there. Errors as above.
+void make_blank_disk(const std::filesystem::path& blank);
+
 /// An empty ext4 of `size` bytes (of kDiskSize at most). `blank` is a file to keep an empty one of kDiskSize in: copying that
 /// is quicker than making one. Errors as above.
 void make_scratch_disk(const std::filesystem::path& disk, int64_t size, const std::filesystem::path& blank);

@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 // mount(2) copies one page of options, its last byte a NUL; some room for options that the runner may add.
 constexpr size_t kMaxMountData = 4096 - 64;
 constexpr const char* kScratchDisk = "scratch.ext4";
+constexpr const char* kBlankDisk = "blank.ext4";
 
 std::string missing(const std::string& id) { return fmt::format("snapshot {} does not exist", id); }
 
@@ -108,11 +109,17 @@ void SnapshotStore::create(const std::string& id, const std::vector<std::string>
   }
 }
 
+fs::path SnapshotStore::blank_disk() {
+  fs::path blank = root_.parent_path() / kBlankDisk;
+  make_blank_disk(blank);
+  return blank;
+}
+
 void SnapshotStore::create_disks(const std::string& id, const std::vector<std::string>& chain_ids, int64_t size) {
   fs::path path = make_folder_of(id, chain_ids);
   try {
     need_image_disk(lower_names(id));
-    make_scratch_disk(path / kScratchDisk, size, root_.parent_path() / "blank.ext4");
+    make_scratch_disk(path / kScratchDisk, size, root_.parent_path() / kBlankDisk);
   } catch (...) {
     trash_->discard(path);
     throw;

@@ -22,6 +22,8 @@ std::vector<std::string> arguments_for(const KeeperRequest& request) {
           (request.cache_folder / "vm-keeper.sock").native(),
           "--warm",
           std::to_string(request.warm),
+          "--blank",
+          request.blank_disk.native(),
           "--cgroup",
           request.cgroup};
 }

@@ -17,6 +17,7 @@ namespace bulkhead::task {
 struct KeeperRequest {
   std::filesystem::path binary;        // containerd-shim-bulkhead-v2
   std::filesystem::path cache_folder;  // of the shims that it serves
+  std::filesystem::path blank_disk;    // what containers' disks are copies of
   std::string cgroup;                  // of the VMs that wait: "/bulkhead-<instance>/..."
   unsigned warm = 2;                   // how many wait
   std::filesystem::path log;           // its standard error

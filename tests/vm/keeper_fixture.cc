@@ -61,7 +61,7 @@ void KeeperProcess::await_stock(unsigned warm) {
   for (int i = 0; i < kTries; ++i) {
     auto answer = vm::ask_keeper(options_.socket, vm::make_request(configuration_, shape, vm::Wanted::kCount));
     const auto* count = std::get_if<vm::StockCount>(&answer);
-    if (count != nullptr && count->templates == 1 && count->warm >= warm) {
+    if (count != nullptr && count->templates >= 1 && count->warm >= warm) {
       return;
     }
     ::usleep(50'000);

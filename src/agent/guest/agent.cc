@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -69,7 +70,7 @@ Agent::Agent(EventLoop& loop, UniqueFd port)
 
 void Agent::handle(const std::string& method, const std::string& payload, const Reply& reply) {
   static const std::map<std::string, Method> kMethods = {
-      {"Configure", &Agent::configure}, {"Create", &Agent::create},   {"Start", &Agent::start},
+      {"Configure", &Agent::configure}, {"Create", &Agent::create}, {"Personalize", &Agent::personalize},   {"Start", &Agent::start},
       {"Exec", &Agent::exec},           {"Wait", &Agent::wait},       {"Read", &Agent::read},
       {"Write", &Agent::write},         {"Signal", &Agent::signal},   {"Resize", &Agent::resize},
       {"Update", &Agent::update},       {"Release", &Agent::release}, {"Statistics", &Agent::statistics},
@@ -147,6 +148,15 @@ std::optional<linux::SeccompFilter> seccomp_of(const wire::CreateRequest& reques
   return filter;
 }
 
+std::vector<std::string>::const_iterator home_in(const std::vector<std::string>& env) {
+  return std::find_if(env.begin(), env.end(), [](const std::string& each) { return each.starts_with("HOME="); });
+}
+
+std::string home_of(const oci::Process& process) {
+  auto found = home_in(process.env);
+  return found == process.env.end() ? std::string() : *found;
+}
+
 /// --privileged: every device of this kernel.
 void give_devices(oci::Spec& spec) {
   auto wanted = spec.annotations.find("org.bulkhead.devices");
@@ -184,12 +194,31 @@ void Agent::create(const std::string& payload, const Reply& reply) {
     if (!spec.spec.process.terminal) {
       spec.io = make_streams(loop_, request.streams(), process);
     }
-    sandbox_ = std::make_unique<sandbox::ProcessSandbox>(std::move(spec), seccomp_of(request));
+    prepared_home_ = request.prepared() ? home_of(spec.spec.process) : std::string();
+    sandbox_ = std::make_unique<sandbox::ProcessSandbox>(
+        std::move(spec), seccomp_of(request),
+        request.prepared() ? sandbox::ProcessSandbox::Command::kReplaceable : sandbox::ProcessSandbox::Command::kFinal);
     adopt("", sandbox_->init(), std::move(process));
   } catch (...) {
     disks_.reset();
     throw;
   }
+  reply.succeed();
+}
+
+void Agent::personalize(const std::string& payload, const Reply& reply) {
+  auto request = parse<wire::PersonalizeRequest>(payload);
+  live();
+  for (const wire::File& file : request.files()) {
+    // In place: the container has the file itself mounted.
+    std::filesystem::path path = std::filesystem::path(kFilesFolder) / file.name();
+    write_existing(path, file.content());
+  }
+  std::vector<std::string> env(request.env().begin(), request.env().end());
+  if (!prepared_home_.empty() && home_in(env) == env.end()) {
+    env.push_back(prepared_home_);
+  }
+  sandbox_->personalize(request.hostname(), {request.args().begin(), request.args().end()}, env);
   reply.succeed();
 }
 

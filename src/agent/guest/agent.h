@@ -41,6 +41,7 @@ class Agent {
   void handle(const std::string& method, const std::string& payload, const Reply& reply);
   void configure(const std::string& payload, const Reply& reply);
   void create(const std::string& payload, const Reply& reply);
+  void personalize(const std::string& payload, const Reply& reply);
   void start(const std::string& payload, const Reply& reply);
   void exec(const std::string& payload, const Reply& reply);
   void wait(const std::string& payload, const Reply& reply);
@@ -68,7 +69,8 @@ class Agent {
   wire::ConfigureRequest configured_;
   ImageDisk image_disk_ = ImageDisk::kUnmounted;
   std::optional<RootDisks> disks_;
-  std::unique_ptr<sandbox::Sandbox> sandbox_;
+  std::unique_ptr<sandbox::ProcessSandbox> sandbox_;
+  std::string prepared_home_;  // "HOME=..." of the user that a prepared container's init runs as
   std::map<std::string, Process> processes_;  // "": the init
   Server server_;
 };

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "facts/measure.h"
+#include "linux/namespace.h"
 #include "linux/pidfd.h"
 #include "runner/planner.h"
 #include "sandbox/process/thread_file_work.h"
@@ -38,7 +39,7 @@ linux::Cgroup cgroup_of(const std::string& id, const oci::Spec& spec) {
   return linux::Cgroup(spec.linux_.cgroups_path.empty() ? "/bulkhead/" + id : spec.linux_.cgroups_path);
 }
 
-ProcessSandbox::ProcessSandbox(SandboxSpec spec, std::optional<linux::SeccompFilter> seccomp)
+ProcessSandbox::ProcessSandbox(SandboxSpec spec, std::optional<linux::SeccompFilter> seccomp, Command command)
     : id_(std::move(spec.id)), spec_(std::move(spec.spec)), seccomp_(std::move(seccomp)), cgroup_(cgroup_of(id_, spec_)) {
   // SECURITY: a filter that somebody wants and nobody has compiled must not be none.
   if (spec_.linux_.seccomp && !seccomp_) {
@@ -57,7 +58,8 @@ ProcessSandbox::ProcessSandbox(SandboxSpec spec, std::optional<linux::SeccompFil
                                  .rootfs = rootfs_of(spec.rootfs),
                                  .streams = streams_of(std::move(spec.io)),
                                  .cgroup = cgroup_,
-                                 .seccomp = seccomp_});
+                                 .seccomp = seccomp_,
+                                 .replaceable = command == Command::kReplaceable});
   adopt(init_, runner::launch(std::move(plan), {.uid_mappings = spec_.linux_.uid_mappings,
                                                 .gid_mappings = spec_.linux_.gid_mappings,
                                                 .oom_score_adj = spec_.process.oom_score_adj}));
@@ -100,6 +102,21 @@ bool ProcessSandbox::has_own_pid_namespace() const {
 }
 
 StartedProcess& ProcessSandbox::init() { return init_.started; }
+
+void ProcessSandbox::personalize(const std::string& hostname, const std::vector<std::string>& args,
+                                 const std::vector<std::string>& env) {
+  // SECURITY: the name of this container, and of nobody else.
+  const auto& namespaces = spec_.linux_.namespaces;
+  if (std::none_of(namespaces.begin(), namespaces.end(),
+                   [](const oci::Namespace& each) { return each.type == "uts" && each.path.empty(); })) {
+    throw Error(ErrorCode::kConflict, fmt::format("container {} has no hostname of its own", id_));
+  }
+  spec_.hostname = hostname;
+  spec_.process.args = args;
+  spec_.process.env = env;
+  init_.launched->replace_command(spec_.process);
+  linux::set_hostname(init_.launched->pidfd(), hostname);
+}
 
 void ProcessSandbox::start() { init_.launched->start(); }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "linux/cgroup.h"
 #include "linux/seccomp.h"
@@ -18,12 +19,17 @@ linux::Cgroup cgroup_of(const std::string& id, const oci::Spec& spec);
 
 class ProcessSandbox final : public Sandbox {
  public:
+  enum class Command { kFinal, kReplaceable };
+
   /// Builds everything; on failure nothing is left. `seccomp`: the spec's section, compiled.
-  ProcessSandbox(SandboxSpec spec, std::optional<linux::SeccompFilter> seccomp);
+  ProcessSandbox(SandboxSpec spec, std::optional<linux::SeccompFilter> seccomp, Command command = Command::kFinal);
   /// Destroys what is left, so that no process outlives its wall's owner.
   ~ProcessSandbox() override;
 
   StartedProcess& init() override;
+  /// Of a container that was made kReplaceable and waits for `start`: gives it another hostname (of its own UTS namespace), and
+  /// other args and env of its process.
+  void personalize(const std::string& hostname, const std::vector<std::string>& args, const std::vector<std::string>& env);
   void start() override;
   StartedProcess& exec(const std::string& exec_id, const oci::Process& process, ProcessIo io) override;
   ExitStatus reap(const std::string& exec_id) override;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "linux/seccomp.h"
@@ -14,7 +15,10 @@ namespace {
 
 namespace wire = agent::wire;
 
-void add_files(wire::CreateRequest& request, const std::vector<CopiedFile>& files) {
+enum class Content { kWhole, kNone };
+
+template <typename Request>
+void add_files(Request& request, const std::vector<CopiedFile>& files, Content content) {
   constexpr size_t kMaxFile = 256UL << 10;
   for (const CopiedFile& file : files) {
     struct stat status {};
@@ -23,27 +27,60 @@ void add_files(wire::CreateRequest& request, const std::vector<CopiedFile>& file
     }
     wire::File& copy = *request.add_files();
     copy.set_name(file.name);
-    copy.set_content(read_file(file.source, kMaxFile));
+    if (content == Content::kWhole) {
+      copy.set_content(read_file(file.source, kMaxFile));
+    }
     copy.set_mode(status.st_mode & 07777);
     copy.set_uid(status.st_uid);
     copy.set_gid(status.st_gid);
   }
 }
 
-}  // namespace
-
-wire::CreateRequest make_create_request(const std::string& id, const GuestSpec& guest,
-                                        const std::filesystem::path& cache_folder) {
+wire::CreateRequest make_request(const std::string& id, const oci::Spec& spec, const GuestSpec& guest,
+                                 const std::filesystem::path& cache_folder, Content content) {
   wire::CreateRequest request;
   request.set_id(id);
-  request.set_spec(oci::to_json(guest.spec));
+  request.set_spec(oci::to_json(spec));
   if (guest.seccomp) {
     linux::SeccompFilter filter = linux::load_seccomp(*guest.seccomp, cache_folder);
     request.mutable_seccomp()->set_program(filter.program.data(), filter.program.size() * sizeof(sock_filter));
     request.mutable_seccomp()->set_flags(filter.flags);
   }
-  add_files(request, guest.files);
+  add_files(request, guest.files, content);
   request.set_shares(!guest.shares.empty());
+  return request;
+}
+
+}  // namespace
+
+wire::CreateRequest make_create_request(const std::string& id, const GuestSpec& guest,
+                                        const std::filesystem::path& cache_folder) {
+  return make_request(id, guest.spec, guest, cache_folder, Content::kWhole);
+}
+
+wire::CreateRequest make_prepared_request(const GuestSpec& guest, const ProcessIo& io, const std::filesystem::path& cache_folder) {
+  oci::Spec spec = guest.spec;
+  // SECURITY: this goes to guests that other containers get: nothing of one container's own.
+  spec.hostname.clear();
+  spec.process.args.resize(std::min<size_t>(spec.process.args.size(), 1));
+  spec.process.env.clear();
+  std::erase_if(spec.annotations, [](const auto& each) { return each.first != "org.bulkhead.devices"; });
+  wire::CreateRequest request = make_request("prepared", spec, guest, cache_folder, Content::kNone);
+  request.set_prepared(true);
+  if (!spec.process.terminal) {
+    request.mutable_streams()->set_in(io.in.valid());
+    request.mutable_streams()->set_out(io.out.valid());
+    request.mutable_streams()->set_err(io.err.valid());
+  }
+  return request;
+}
+
+wire::PersonalizeRequest make_personalize_request(const GuestSpec& guest) {
+  wire::PersonalizeRequest request;
+  request.set_hostname(guest.spec.hostname);
+  request.mutable_args()->Assign(guest.spec.process.args.begin(), guest.spec.process.args.end());
+  request.mutable_env()->Assign(guest.spec.process.env.begin(), guest.spec.process.env.end());
+  add_files(request, guest.files, Content::kWhole);
   return request;
 }
 

@@ -15,6 +15,14 @@ namespace bulkhead::sandbox::vm {
 agent::wire::CreateRequest make_create_request(const std::string& id, const GuestSpec& guest,
                                                const std::filesystem::path& cache_folder);
 
+/// For a container that the guest creates before it is known whose it will be: without id, hostname, args (but the first), env,
+/// annotations and the files' contents of the one at hand. Containers for which this is equal can be made of one another's.
+/// `io` says which streams there are.
+agent::wire::CreateRequest make_prepared_request(const GuestSpec& guest, const ProcessIo& io,
+                                                 const std::filesystem::path& cache_folder);
+/// And what was left out, for the container that it became.
+agent::wire::PersonalizeRequest make_personalize_request(const GuestSpec& guest);
+
 template <typename Request>
 void set_streams(Request& request, const GuestProcess& process) {
   request.mutable_streams()->set_in(process.has_input());

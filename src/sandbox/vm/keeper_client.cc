@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "support/error.h"
+#include "support/files.h"
 #include "ttrpc/unix_address.h"
 
 namespace bulkhead::sandbox::vm {
@@ -21,8 +22,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxPacket = 32UL << 10;
-constexpr size_t kMaxFiles = 4;
+constexpr size_t kMaxPacket = 128UL << 10;  // below what a socket takes by default (net.core.wmem_default)
+constexpr size_t kMaxFiles = 5;
 constexpr int kPatience = 2;  // seconds; the keeper answers at once
 
 struct Packet {
@@ -31,7 +32,7 @@ struct Packet {
 };
 
 void send_packet(int socket, const json& content, const std::vector<int>& files) {
-  std::string text = content.dump();
+  std::vector<uint8_t> text = json::to_cbor(content);  // JSON would have no bytes
   iovec bytes{.iov_base = text.data(), .iov_len = text.size()};
   msghdr message{};
   message.msg_iov = &bytes;
@@ -86,7 +87,7 @@ Packet receive_packet(int socket) {
   }
   Packet packet;
   take_files(message, packet.files);
-  packet.content = json::parse(text.data(), text.data() + count, nullptr, false);
+  packet.content = json::from_cbor(text.begin(), text.begin() + count, true, false);
   if (!packet.content.is_object() || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
     throw Error(ErrorCode::kDataLoss, "what came from the keeper of VMs, or from who asks it, is no message");
   }
@@ -96,16 +97,20 @@ Packet receive_packet(int socket) {
 KeeperAnswer to_answer(Packet packet) {
   std::string kind = packet.content.value("kind", "");
   auto& files = packet.files;
-  if (kind == "warm" && files.size() == 4) {
+  if (kind == "warm" && (files.size() == 4 || files.size() == 5)) {
     return WarmMachine{.pid = packet.content.value("pid", 0),
                        .pidfd = std::move(files[0]),
                        .monitor = std::move(files[1]),
                        .agent = std::move(files[2]),
                        .network_namespace = std::move(files[3]),
-                       .image = packet.content.value("image", "")};
+                       .changes = {.image = packet.content.value("image_changes", 0U),
+                                   .scratch = packet.content.value("scratch_changes", 0U)},
+                       .scratch = files.size() == 5 ? std::move(files[4]) : UniqueFd()};
   }
-  if (kind == "template" && files.size() == 2) {
-    return Template{.memory = std::move(files[0]), .devices = std::move(files[1])};
+  if (kind == "template" && (files.size() == 2 || files.size() == 3)) {
+    return Template{.memory = std::move(files[0]),
+                    .devices = std::move(files[1]),
+                    .scratch = files.size() == 3 ? std::move(files[2]) : UniqueFd()};
   }
   if (kind == "count" && files.empty()) {
     return StockCount{.templates = packet.content.value("templates", 0U), .warm = packet.content.value("warm", 0U)};
@@ -127,6 +132,13 @@ std::string identity_of(const std::filesystem::path& file) {
                      status.st_mtim.tv_nsec);
 }
 
+bool is_blank(const std::filesystem::path& scratch) {
+  constexpr off_t kLastMounted = 1024 + 0x2c;  // s_mtime of ext4's superblock (kernel: Documentation/filesystems/ext4)
+  uint32_t time = 1;
+  UniqueFd disk = open_file(scratch, O_RDONLY);
+  return ::pread(disk.get(), &time, sizeof(time), kLastMounted) == sizeof(time) && time == 0;
+}
+
 std::string template_key(const KeeperRequest& request) {
   std::string key;
   for (const auto& file : {request.qemu, request.kernel, request.initramfs}) {
@@ -145,7 +157,8 @@ KeeperRequest make_request(const Configuration& configuration, const MachineShap
                         .kernel = configuration.kernel,
                         .initramfs = configuration.initramfs,
                         .key = {},
-                        .image = {}};
+                        .image = {},
+                        .container = {}};
   request.key = template_key(request);
   return request;
 }
@@ -174,7 +187,8 @@ KeeperAnswer ask_keeper(const std::filesystem::path& path, const KeeperRequest& 
                {"key", request.key},
                {"image_disk", request.image.disk.native()},
                {"image_identity", request.image.identity},
-               {"program", request.image.program}};
+               {"program", request.image.program},
+               {"container", json::binary({request.container.begin(), request.container.end()})}};
   send_packet(socket.get(), content, {});
   return to_answer(receive_packet(socket.get()));
 }
@@ -187,6 +201,7 @@ KeeperRequest receive_request(int connection) {
     if (wanted < 0 || wanted > static_cast<int>(Wanted::kRemoval)) {
       throw Error(ErrorCode::kInvalidArgument, "an unknown request to the keeper of VMs");
     }
+    const auto& container = content.at("container").get_binary();
     return {.wanted = static_cast<Wanted>(wanted),
             .shape = {.accelerator = content.at("tcg").get<bool>() ? Accelerator::kTcg : Accelerator::kKvm,
                       .memory = content.at("memory").get<uint64_t>(),
@@ -198,18 +213,30 @@ KeeperRequest receive_request(int connection) {
             .key = content.at("key").get<std::string>(),
             .image = {.disk = content.at("image_disk").get<std::string>(),
                       .identity = content.at("image_identity").get<std::string>(),
-                      .program = content.at("program").get<std::string>()}};
+                      .program = content.at("program").get<std::string>()},
+            .container = {container.begin(), container.end()}};
   } catch (const json::exception& error) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("a request to the keeper of VMs: {}", error.what()));
   }
 }
 
 void send_answer(int connection, const KeeperAnswer& answer) {
+  const auto with_scratch = [](std::vector<int> files, const UniqueFd& scratch) {
+    if (scratch) {
+      files.push_back(scratch.get());
+    }
+    return files;
+  };
   if (const auto* warm = std::get_if<WarmMachine>(&answer)) {
-    send_packet(connection, json{{"kind", "warm"}, {"pid", warm->pid}, {"image", warm->image}},
-                {warm->pidfd.get(), warm->monitor.get(), warm->agent.get(), warm->network_namespace.get()});
+    send_packet(connection, json{{"kind", "warm"},
+                     {"pid", warm->pid},
+                     {"image_changes", warm->changes.image},
+                     {"scratch_changes", warm->changes.scratch}},
+                with_scratch({warm->pidfd.get(), warm->monitor.get(), warm->agent.get(), warm->network_namespace.get()},
+                             warm->scratch));
   } else if (const auto* saved = std::get_if<Template>(&answer)) {
-    send_packet(connection, json{{"kind", "template"}}, {saved->memory.get(), saved->devices.get()});
+    send_packet(connection, json{{"kind", "template"}},
+                with_scratch({saved->memory.get(), saved->devices.get()}, saved->scratch));
   } else if (const auto* count = std::get_if<StockCount>(&answer)) {
     send_packet(connection, json{{"kind", "count"}, {"templates", count->templates}, {"warm", count->warm}}, {});
   } else {

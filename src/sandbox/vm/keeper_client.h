@@ -23,7 +23,7 @@ enum class Wanted {
   kRemoval,   // nothing: the template of this kind and what was made of it are broken
 };
 
-/// What the container runs. VMs that wait can be prepared for it; such a one is given to containers of that image alone.
+/// What the container runs. VMs can be prepared for it; such a one is given to containers of that image alone.
 struct ImageToRun {
   std::filesystem::path disk;
   std::string identity;  // of the disk's file; empty: nothing is known
@@ -36,6 +36,12 @@ struct KeeperRequest {
   std::filesystem::path qemu, kernel, initramfs;
   std::string key;  // template_key() as the asker computes it
   ImageToRun image;
+  // make_prepared_request() as bytes: what is given may have such a container already, created and waiting, and then its disk is
+  // to be the one that comes with it. Empty: it has none.
+  std::string container;
+
+  /// Those of one kind can be given for one another.
+  std::string kind() const { return container.empty() ? key : key + image.identity + image.program + "\n" + container; }
 };
 
 struct StockCount {
@@ -50,6 +56,9 @@ using KeeperAnswer = std::variant<std::monostate, WarmMachine, Template, StockCo
 std::string template_key(const KeeperRequest& request);
 
 KeeperRequest make_request(const Configuration& configuration, const MachineShape& shape, Wanted wanted);
+
+/// True for a container's disk that no guest has mounted yet. SECURITY: a guest that says so of its own disk harms itself alone.
+bool is_blank(const std::filesystem::path& scratch);
 
 /// Of a file: another one under its name, or another content, gives another text. Throws where it is not there.
 std::string identity_of(const std::filesystem::path& file);

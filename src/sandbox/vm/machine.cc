@@ -135,6 +135,7 @@ std::unique_ptr<Machine> Machine::adopt(const Configuration& configuration, Warm
   machine->pid_ = warm.pid;
   machine->pidfd_ = std::move(warm.pidfd);
   machine->agent_ = std::move(warm.agent);
+  machine->changes_ = warm.changes;
   machine->qmp_ = std::make_unique<Qmp>(Qmp::adopt(std::move(warm.monitor), configuration.boot_timeout));
   return machine;
 }
@@ -145,13 +146,14 @@ WarmMachine Machine::give_away() {
   warm.pid = pid_;
   warm.pidfd = std::move(pidfd_);
   warm.agent = std::move(agent_);
+  warm.changes = changes_;
   return warm;
 }
 
 Machine::~Machine() { kill(); }
 
-void Machine::change_image(const UniqueFd& image) { vm::change_image(*qmp_, image); }
-void Machine::change_scratch(const UniqueFd& scratch) { vm::change_scratch(*qmp_, scratch); }
+void Machine::change_image(const UniqueFd& image) { vm::change_image(*qmp_, image, changes_.image++); }
+void Machine::change_scratch(const UniqueFd& scratch) { vm::change_scratch(*qmp_, scratch, changes_.scratch++); }
 
 void Machine::save(const UniqueFd& file, std::chrono::milliseconds timeout) {
   stop();

@@ -17,6 +17,7 @@
 #include "sandbox/vm/configuration.h"
 #include "sandbox/vm/qemu_arguments.h"
 #include "sandbox/vm/qmp.h"
+#include "sandbox/vm/qmp_commands.h"
 #include "sandbox/vm/shares.h"
 #include "support/unique_fd.h"
 
@@ -34,14 +35,16 @@ struct MachineRequest {
 /// A machine that was booted once and stopped. Both files are sealed: nobody can change them.
 struct Template {
   UniqueFd memory, devices;
+  UniqueFd scratch;  // where valid: a container is created in the guest, and this is the content of its disk; sealed too
 };
 
-/// A machine that another process has started, and that has no container yet.
+/// A machine that another process has started.
 struct WarmMachine {
   pid_t pid = 0;
   UniqueFd pidfd, monitor, agent;
   UniqueFd network_namespace;  // where its tap is
-  std::string image;           // whose disk it has, mounted in the guest: its identity. Empty: none
+  DiskChanges changes;
+  UniqueFd scratch;            // where valid: a container is created in the guest; its disk, in memory
 };
 
 class Machine {
@@ -67,7 +70,7 @@ class Machine {
 
   pid_t pid() const { return pid_; }
   UniqueFd take_agent_channel() { return std::move(agent_); }
-  /// A new file for a disk, which the guest must not use now; once for each disk in a machine's life.
+  /// A new file for a disk, which the guest must not use now, or which has the same content.
   void change_image(const UniqueFd& image);
   void change_scratch(const UniqueFd& scratch);
   /// Stops, and writes all but the memory to `file`.
@@ -94,6 +97,7 @@ class Machine {
   pid_t pid_ = 0;
   UniqueFd pidfd_, agent_;
   std::unique_ptr<Qmp> qmp_;
+  DiskChanges changes_;
   bool collected_ = false;
 };
 

@@ -47,26 +47,28 @@ std::string await_status(Qmp& qmp, const char* query, Busy busy, std::chrono::mi
   }
 }
 
-/// The names and sets that qemu_arguments() gave.
-struct DiskChange {
-  const char *device, *node, *new_node, *discard;
+struct Disk {
+  const char *device, *node, *discard;
   bool read_only;
-  int old_set, new_set;
+  int set;
 };
 
-void change_disk(Qmp& qmp, const DiskChange& change, const UniqueFd& file) {
-  std::string device = fmt::format("/machine/peripheral/{}", change.device);
-  std::string path = fmt::format("/dev/fdset/{}", change.new_set);
-  qmp.execute_all({{.name = "add-fd", .arguments = {{"fdset-id", change.new_set}}, .file = file.get()},
+/// The names and sets that qemu_arguments() gave, and those that came after.
+void change_disk(Qmp& qmp, const Disk& disk, const UniqueFd& file, unsigned before) {
+  const auto node = [&](unsigned changes) { return changes == 0 ? disk.node : fmt::format("{}-{}", disk.node, changes); };
+  const auto set = [&](unsigned changes) { return disk.set + 10 * static_cast<int>(changes); };
+  std::string device = fmt::format("/machine/peripheral/{}", disk.device);
+  std::string path = fmt::format("/dev/fdset/{}", set(before + 1));
+  qmp.execute_all({{.name = "add-fd", .arguments = {{"fdset-id", set(before + 1)}}, .file = file.get()},
                    {.name = "blockdev-add",
                     .arguments = {{"driver", "raw"},
-                                  {"node-name", change.new_node},
-                                  {"read-only", change.read_only},
-                                  {"discard", change.discard},
+                                  {"node-name", node(before + 1)},
+                                  {"read-only", disk.read_only},
+                                  {"discard", disk.discard},
                                   {"file", {{"driver", "file"}, {"filename", path}, {"locking", "off"}}}}},
-                   {.name = "qom-set", .arguments = {{"path", device}, {"property", "drive"}, {"value", change.new_node}}},
-                   {.name = "blockdev-del", .arguments = {{"node-name", change.node}}},
-                   {.name = "remove-fd", .arguments = {{"fdset-id", change.old_set}}}});
+                   {.name = "qom-set", .arguments = {{"path", device}, {"property", "drive"}, {"value", node(before + 1)}}},
+                   {.name = "blockdev-del", .arguments = {{"node-name", node(before)}}},
+                   {.name = "remove-fd", .arguments = {{"fdset-id", set(before)}}}});
 }
 
 }  // namespace
@@ -92,28 +94,12 @@ void restore_devices(Qmp& qmp, int file, std::chrono::milliseconds timeout) {
   qmp.execute("cont");
 }
 
-void change_image(Qmp& qmp, const UniqueFd& image) {
-  change_disk(qmp,
-              {.device = "disk0",
-               .node = "image",
-               .new_node = "new-image",
-               .discard = "ignore",
-               .read_only = true,
-               .old_set = 1,
-               .new_set = 11},
-              image);
+void change_image(Qmp& qmp, const UniqueFd& image, unsigned before) {
+  change_disk(qmp, {.device = "disk0", .node = "image", .discard = "ignore", .read_only = true, .set = 1}, image, before);
 }
 
-void change_scratch(Qmp& qmp, const UniqueFd& scratch) {
-  change_disk(qmp,
-              {.device = "disk1",
-               .node = "scratch",
-               .new_node = "new-scratch",
-               .discard = "unmap",
-               .read_only = false,
-               .old_set = 2,
-               .new_set = 12},
-              scratch);
+void change_scratch(Qmp& qmp, const UniqueFd& scratch, unsigned before) {
+  change_disk(qmp, {.device = "disk1", .node = "scratch", .discard = "unmap", .read_only = false, .set = 2}, scratch, before);
 }
 
 }  // namespace bulkhead::sandbox::vm

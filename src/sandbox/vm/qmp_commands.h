@@ -17,9 +17,14 @@ void save_devices(Qmp& qmp, int file, std::chrono::milliseconds timeout);
 /// each machine needs an open file of its own.
 void restore_devices(Qmp& qmp, int file, std::chrono::milliseconds timeout);
 
-/// A new file for the image's disk, for the container's. The guest must not use the disk meanwhile; the new file has the old
-/// one's size. Each disk can be changed once.
-void change_image(Qmp& qmp, const UniqueFd& image);
-void change_scratch(Qmp& qmp, const UniqueFd& scratch);
+/// How often each disk was changed before: names inside QEMU come from it.
+struct DiskChanges {
+  unsigned image = 0, scratch = 0;
+};
+
+/// A new file for the image's disk, for the container's. The guest must not use the disk meanwhile, or stands still and finds the
+/// same content; the new file has the old one's size. `before` as in DiskChanges.
+void change_image(Qmp& qmp, const UniqueFd& image, unsigned before);
+void change_scratch(Qmp& qmp, const UniqueFd& scratch, unsigned before);
 
 }  // namespace bulkhead::sandbox::vm

@@ -78,14 +78,19 @@ void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
   network_ = std::move(vm.network);
   machine_ = std::move(vm.machine);
   session_ = std::move(vm.session);
+  created_ = vm.created;
   under_way_ = std::move(vm.under_way);
 }
 
 void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
   init_ = std::make_shared<GuestProcess>(*session_, "", guest.spec.process.terminal, std::move(spec.io));
-  wire::CreateRequest request = make_create_request(id_, guest, spec.cache_folder);
-  set_streams(request, *init_);
-  call("Create", request);
+  if (created_) {
+    call("Personalize", make_personalize_request(guest));
+  } else {
+    wire::CreateRequest request = make_create_request(id_, guest, spec.cache_folder);
+    set_streams(request, *init_);
+    call("Create", request);
+  }
   finish_start();
   init_->begin();
 }

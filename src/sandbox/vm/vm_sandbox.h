@@ -70,6 +70,7 @@ class VmSandbox final : public Sandbox {
   std::vector<std::future<void>> under_way_;  // see RunningVm
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<AgentSession> session_;
+  bool created_ = false;  // see RunningVm
   std::shared_ptr<GuestProcess> init_;
   std::map<std::string, std::shared_ptr<GuestProcess>> execs_;
   std::vector<std::weak_ptr<GuestProcess>> files_;  // work that may be under way

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <future>
@@ -11,12 +12,15 @@
 
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
+#include "sandbox/vm/create_request.h"
 #include "sandbox/vm/entropy.h"
 #include "sandbox/vm/keeper_client.h"
 #include "sandbox/vm/tap.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/log.h"
+#include "support/scope_guard.h"
+#include "support/sparse_copy.h"
 #include "support/time.h"
 
 namespace bulkhead::sandbox::vm {
@@ -71,19 +75,23 @@ class Starter {
 
   RunningVm run() {
     if (can_use_keeper()) {
-      KeeperAnswer answer =
-          ask(configuration_.start == Start::kPool && guest_.shares.empty() ? Wanted::kWarm : Wanted::kTemplate);
+      KeeperRequest request = keeper_request();
+      KeeperAnswer answer = ask(request, request.wanted);
       for (int tries = 0; std::holds_alternative<WarmMachine>(answer); ++tries) {
         if (auto vm = attempt("a waiting VM", [&] { return take(std::get<WarmMachine>(std::move(answer))); })) {
           return std::move(*vm);
         }
-        answer = ask(tries == 0 ? Wanted::kWarm : Wanted::kTemplate);
+        request.container.clear();
+        answer = ask(request, tries == 0 ? Wanted::kWarm : Wanted::kTemplate);
       }
       if (const auto* saved = std::get_if<Template>(&answer)) {
         if (auto vm = attempt("a clone of the template", [&] { return clone(*saved); })) {
           return std::move(*vm);
         }
-        ask(Wanted::kRemoval);
+        if (!saved->scratch) {
+          request.container.clear();
+        }
+        ask(request, Wanted::kRemoval);
       }
     }
     return boot();
@@ -98,12 +106,24 @@ class Starter {
            open_disk(disks_.image, O_RDONLY).size == kDiskSize && open_disk(disks_.scratch, O_RDWR).size == kDiskSize;
   }
 
-  KeeperAnswer ask(Wanted wanted) const {
+  KeeperRequest keeper_request() const {
+    bool warm = configuration_.start == Start::kPool && guest_.shares.empty();
+    KeeperRequest request = make_request(configuration_, shape_, warm ? Wanted::kWarm : Wanted::kTemplate);
+    const auto& args = guest_.spec.process.args;
+    if (guest_.shares.empty() && !args.empty() && is_blank(disks_.scratch)) {
+      request.image = {.disk = disks_.image, .identity = identity_of(disks_.image), .program = args[0]};
+      request.container = make_prepared_request(guest_, spec_.io, spec_.cache_folder).SerializeAsString();
+      constexpr size_t kMost = 64UL << 10;  // of a message to the keeper
+      if (request.container.size() > kMost) {
+        request.container.clear();
+      }
+    }
+    return request;
+  }
+
+  KeeperAnswer ask(KeeperRequest request, Wanted wanted) const {
+    request.wanted = wanted;
     try {
-      KeeperRequest request = make_request(configuration_, shape_, wanted);
-      request.image = {.disk = disks_.image,
-                       .identity = identity_of(disks_.image),
-                       .program = guest_.spec.process.args.empty() ? std::string() : guest_.spec.process.args[0]};
       return ask_keeper(keeper_, request);
     } catch (const Error& error) {
       log::warn("container {}: {}", spec_.id, error.message());
@@ -124,7 +144,7 @@ class Starter {
   RunningVm take(WarmMachine warm) const {
     RunningVm vm;
     UniqueFd network_namespace = std::move(warm.network_namespace);
-    bool has_image = !warm.image.empty();
+    UniqueFd prepared = std::move(warm.scratch);
     vm.machine = Machine::adopt(configuration_, std::move(warm));
     // The host's kernel takes its time for both (docs/decisions/0003); the container is created in the guest meanwhile.
     vm.under_way.push_back(
@@ -135,19 +155,43 @@ class Starter {
         network.move_tap(from);
       }));
     }
-    if (!has_image) {
+    if (prepared) {
+      vm.machine->stop();  // so that nothing is on its way to the disk
+      take_over(prepared);
+      vm.machine->change_scratch(open_disk(disks_.scratch, O_RDWR).file);
+      vm.machine->resume();
+    } else {
       vm.machine->change_image(open_disk(disks_.image, O_RDONLY).file);
+      vm.machine->change_scratch(open_disk(disks_.scratch, O_RDWR).file);
     }
-    vm.machine->change_scratch(open_disk(disks_.scratch, O_RDWR).file);
     configure(vm, kPatience);
+    vm.created = prepared.valid();
     return vm;
+  }
+
+  /// The container's disk, which nobody has mounted yet, becomes the one that a guest has mounted for it.
+  void take_over(const UniqueFd& prepared) const {
+    std::filesystem::path unfinished = disks_.scratch;
+    unfinished += ".new";
+    ScopeGuard remove([&] { ::unlink(unfinished.c_str()); });
+    UniqueFd disk = open_file(unfinished, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+    if (::ftruncate(disk.get(), static_cast<off_t>(kDiskSize)) != 0) {
+      throw system_error(fmt::format("size '{}'", unfinished.native()));
+    }
+    copy_sparse(open_file(fmt::format("/proc/self/fd/{}", prepared.get()), O_RDONLY).get(), disk.get());
+    std::filesystem::rename(unfinished, disks_.scratch);
+    remove.dismiss();
   }
 
   RunningVm clone(const Template& saved) const {
     RunningVm vm;
+    if (saved.scratch) {
+      take_over(saved.scratch);
+    }
     MachineRequest request = make_machine_request(vm);
     vm.machine = Machine::clone(configuration_, std::move(request), saved);
     configure(vm, kPatience);
+    vm.created = saved.scratch.valid();
     return vm;
   }
 

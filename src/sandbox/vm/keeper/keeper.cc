@@ -106,7 +106,7 @@ void serve_connection(int listening, Stock& stock) {
       send_answer(connection.get(), stock.count(request.key));
     } else if (request.wanted == Wanted::kRemoval) {
       log::warn("vm-keeper: a template was found broken and is made anew");
-      stock.remove(request.key);
+      stock.remove(request.kind());
       send_answer(connection.get(), {});
     } else {
       // A key that the files here don't have (they are being replaced): nothing is made for it.
@@ -118,25 +118,24 @@ void serve_connection(int listening, Stock& stock) {
 }
 
 /// The maker's thread.
-void make(Stock& stock, const Configuration& configuration, const linux::Cgroup& cgroup, const std::filesystem::path& folder) {
+void make(Stock& stock, const Configuration& configuration, const linux::Cgroup& cgroup, const KeeperOptions& options) {
   std::optional<Workshop> workshop;
   while (auto job = stock.await_job()) {
+    std::string kind = job->request.kind();
     try {
       if (!workshop) {
-        workshop.emplace(configuration, cgroup, folder);
+        workshop.emplace(configuration, cgroup, options.socket.parent_path(), options.blank);
       }
       if (job->from) {
-        stock.put(job->request.key, workshop->make_warm(job->request, *job->from));
+        stock.put(kind, workshop->make_warm(job->request, *job->from));
       } else {
-        stock.put(job->request.key, workshop->make_template(job->request));
+        stock.put(kind, workshop->make_template(job->request));
       }
     } catch (const std::exception& error) {
-      if (!job->request.image.identity.empty() && job->from) {
-        if (stock.forget_image(job->request.key, job->request.image.identity)) {  // the kind itself may be fine
-          log::warn("vm-keeper: prepare a VM for '{}': {}", job->request.image.disk.native(), error.what());
-        }
-      } else if (stock.note_failure(job->request.key)) {
-        log::warn("vm-keeper: make a {}: {}", job->from ? "VM that waits" : "template", error.what());
+      if (stock.note_failure(kind)) {
+        log::warn("vm-keeper: make a {}{}: {}", job->from ? "VM that waits" : "template",
+                  job->request.container.empty() ? "" : " with a container of '" + job->request.image.disk.native() + "'",
+                  error.what());
       }
     }
   }
@@ -189,6 +188,8 @@ KeeperOptions parse_keeper_options(const std::vector<std::string>& arguments) {
       options.memory.push_back(parse_number(name, value));
     } else if (name == "--cgroup") {
       options.cgroup = value;
+    } else if (name == "--blank") {
+      options.blank = value;
     } else if (name == "--quiet") {
       options.quiet = std::chrono::milliseconds(std::min<uint64_t>(parse_number(name, value), 60'000));
     } else {
@@ -216,7 +217,7 @@ int run_vm_keeper(const Configuration& given, const KeeperOptions& options) {
     MachineShape shape{.accelerator = accelerator_of(configuration), .memory = memory, .processors = configuration.processors};
     stock.expect(make_request(configuration, shape, Wanted::kWarm));
   }
-  std::thread maker([&] { make(stock, configuration, cgroup, folder); });
+  std::thread maker([&] { make(stock, configuration, cgroup, options); });
 
   serve(listening.get(), signals.get(), stock);
 

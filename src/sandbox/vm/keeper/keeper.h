@@ -20,11 +20,12 @@ struct KeeperOptions {
   unsigned warm = 2;             // VMs that wait, of the kind that was asked for last
   // Bytes. VMs of these sizes are prepared before anybody asks.
   std::vector<uint64_t> memory;
+  std::filesystem::path blank;  // the disk that containers' disks begin as; "": one like it is made, and is nobody's
   std::string cgroup = "/bulkhead-vm-keeper";  // of its VMs, until they are given away; nobody else's
   std::chrono::milliseconds quiet{300};        // after the last request, before it begins to work
 };
 
-/// Of a command line: --socket PATH [--warm N] [--memory BYTES]... [--cgroup PATH] [--quiet MILLISECONDS]. Throws
+/// Of a command line: --socket PATH [--warm N] [--memory BYTES]... [--blank PATH] [--cgroup PATH] [--quiet MILLISECONDS]. Throws
 /// kInvalidArgument.
 KeeperOptions parse_keeper_options(const std::vector<std::string>& arguments);
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "linux/pidfd.h"
 #include "support/error.h"
@@ -24,6 +25,12 @@ UniqueFd duplicate(const UniqueFd& file) {
   return copy;
 }
 
+KeeperRequest without_container(KeeperRequest request) {
+  request.image = {};
+  request.container.clear();
+  return request;
+}
+
 bool has_ended(const UniqueFd& pidfd) {
   pollfd ended{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
   return ::poll(&ended, 1, 0) == 1;
@@ -31,8 +38,8 @@ bool has_ended(const UniqueFd& pidfd) {
 
 }  // namespace
 
-Stock::Shelf* Stock::find(const std::string& key) {
-  auto found = std::find_if(shelves_.begin(), shelves_.end(), [&](const Shelf& shelf) { return shelf.request.key == key; });
+Stock::Shelf* Stock::find(const std::string& kind) {
+  auto found = std::find_if(shelves_.begin(), shelves_.end(), [&](const Shelf& shelf) { return shelf.kind == kind; });
   return found == shelves_.end() ? nullptr : &*found;
 }
 
@@ -52,8 +59,8 @@ void Stock::end(Shelf& shelf) {
 
 /// The shelf, moved to the front. The one that nobody asked for longest goes where there are too many.
 Stock::Shelf& Stock::shelf_of(const KeeperRequest& request) {
-  auto found =
-      std::find_if(shelves_.begin(), shelves_.end(), [&](const Shelf& shelf) { return shelf.request.key == request.key; });
+  std::string kind = request.kind();
+  auto found = std::find_if(shelves_.begin(), shelves_.end(), [&](const Shelf& shelf) { return shelf.kind == kind; });
   if (found != shelves_.end()) {
     shelves_.splice(shelves_.begin(), shelves_, found);
     return shelves_.front();
@@ -62,25 +69,17 @@ Stock::Shelf& Stock::shelf_of(const KeeperRequest& request) {
     end(shelves_.back());
     shelves_.pop_back();
   }
-  shelves_.push_front({.request = request, .made = {}, .warm = {}});
+  shelves_.push_front({.kind = std::move(kind), .request = request, .made = {}, .warm = {}});
   return shelves_.front();
 }
 
-/// One that is prepared for the image, else one that has seen none.
-std::optional<WarmMachine> Stock::take_warm(Shelf& shelf, const std::string& image) {
+std::optional<WarmMachine> Stock::take_warm(Shelf& shelf) {
   std::erase_if(shelf.warm, [](const WarmMachine& warm) { return has_ended(warm.pidfd); });
-  auto found = shelf.warm.end();
-  for (const std::string& wanted : {image, std::string()}) {
-    // SECURITY: a guest in which a program of one image has run is never given to a container of another.
-    found = found != shelf.warm.end() ? found
-                                      : std::find_if(shelf.warm.begin(), shelf.warm.end(),
-                                                     [&](const WarmMachine& warm) { return warm.image == wanted; });
-  }
-  if (found == shelf.warm.end()) {
+  if (shelf.warm.empty()) {
     return std::nullopt;
   }
-  WarmMachine warm = std::move(*found);
-  shelf.warm.erase(found);
+  WarmMachine warm = std::move(shelf.warm.front());
+  shelf.warm.pop_front();
   return warm;
 }
 
@@ -88,15 +87,23 @@ KeeperAnswer Stock::take(const KeeperRequest& request) {
   std::lock_guard lock(mutex_);
   last_request_ = Clock::now();
   changed_.notify_all();
-  Shelf& shelf = shelf_of(request);
-  if (request.wanted == Wanted::kWarm) {
-    shelf.request.image = request.image;
-    if (auto warm = take_warm(shelf, request.image.identity)) {
+  // SECURITY: a guest in which a program of one image has run, or a container was created, is given to a container of that kind
+  // alone; any other gets one that has seen neither.
+  std::vector<Shelf*> shelves{&shelf_of(without_container(request))};
+  if (!request.container.empty()) {
+    shelves.insert(shelves.begin(), &shelf_of(request));
+  }
+  for (Shelf* shelf : shelves) {
+    if (auto warm = request.wanted == Wanted::kWarm ? take_warm(*shelf) : std::nullopt) {
       return std::move(*warm);
     }
   }
-  if (shelf.made) {
-    return Template{.memory = duplicate(shelf.made->memory), .devices = duplicate(shelf.made->devices)};
+  for (Shelf* shelf : shelves) {
+    if (shelf->made) {
+      return Template{.memory = duplicate(shelf->made->memory),
+                      .devices = duplicate(shelf->made->devices),
+                      .scratch = shelf->made->scratch ? duplicate(shelf->made->scratch) : UniqueFd()};
+    }
   }
   return std::monostate();
 }
@@ -109,66 +116,68 @@ void Stock::expect(const KeeperRequest& request) {
 
 StockCount Stock::count(const std::string& key) {
   std::lock_guard lock(mutex_);
-  const Shelf* shelf = find(key);
-  return shelf == nullptr ? StockCount()
-                          : StockCount{.templates = shelf->made ? 1U : 0U, .warm = static_cast<unsigned>(shelf->warm.size())};
+  StockCount count;
+  for (const Shelf& shelf : shelves_) {
+    if (shelf.request.key == key) {
+      count.templates += shelf.made ? 1 : 0;
+      count.warm += static_cast<unsigned>(shelf.warm.size());
+    }
+  }
+  return count;
 }
 
-void Stock::remove(const std::string& key) {
+void Stock::remove(const std::string& kind) {
   std::lock_guard lock(mutex_);
-  if (Shelf* shelf = find(key)) {
+  if (Shelf* shelf = find(kind)) {
     end(*shelf);
     shelf->made.reset();
     ++shelf->failures;
   }
 }
 
-/// Templates for every kind that was asked for, then warm VMs of the newest.
+/// Templates for every kind that was asked for, those without a container first, then warm VMs of the newest.
 std::optional<Job> Stock::next_job() {
-  auto wanting = std::find_if(shelves_.begin(), shelves_.end(),
-                              [](const Shelf& shelf) { return !shelf.made && shelf.failures < kMaxFailures; });
-  if (wanting != shelves_.end()) {
-    return Job{.request = wanting->request, .from = {}};
-  }
-  if (!shelves_.empty()) {
-    Shelf& newest = shelves_.front();
-    std::erase_if(newest.warm, [](const WarmMachine& warm) { return has_ended(warm.pidfd); });
-    if (newest.made && newest.failures < kMaxFailures) {
-      return next_warm(newest);
+  for (bool with_container : {false, true}) {
+    for (const Shelf& shelf : shelves_) {
+      if (!shelf.made && shelf.failures < kMaxFailures && shelf.request.container.empty() != with_container) {
+        return Job{.request = shelf.request, .from = {}};
+      }
     }
+  }
+  return shelves_.empty() ? std::nullopt : next_warm();
+}
+
+/// Half of those that wait, or one more, are for the kind that was asked for last, where that has a container; the others have
+/// none.
+std::optional<Job> Stock::next_warm() {
+  Shelf& newest = shelves_.front();
+  Shelf* plain = find(newest.request.key);
+  if (plain == nullptr || !plain->made || plain->failures >= kMaxFailures) {
+    return std::nullopt;
+  }
+  for (Shelf& shelf : shelves_) {
+    std::erase_if(shelf.warm, [](const WarmMachine& warm) { return has_ended(warm.pidfd); });
+  }
+  unsigned prepared = &newest == plain || newest.failures >= kMaxFailures ? 0 : (warm_ + 1) / 2;
+  if (newest.warm.size() < prepared && &newest != plain) {
+    make_room(newest, *plain, warm_ - prepared);
+    return Job{.request = newest.request, .from = plain->made};
+  }
+  if (plain->warm.size() < warm_ - prepared) {
+    return Job{.request = plain->request, .from = plain->made};
   }
   return std::nullopt;
 }
 
-/// Half of those that wait, or one more, are for the image that was asked for last; the others have seen no image.
-std::optional<Job> Stock::next_warm(Shelf& shelf) {
-  const std::string& image = shelf.request.image.identity;
-  const auto count = [&](const std::string& wanted) {
-    return static_cast<unsigned>(
-        std::count_if(shelf.warm.begin(), shelf.warm.end(), [&](const WarmMachine& warm) { return warm.image == wanted; }));
-  };
-  unsigned prepared = image.empty() ? 0 : (warm_ + 1) / 2;
-  Job job{.request = shelf.request, .from = shelf.made};
-  if (!image.empty() && count(image) < prepared) {
-    if (shelf.warm.size() >= warm_) {
-      make_room(shelf);
+/// Those that wait for a container of another kind go, and of those without one all but `kept`.
+void Stock::make_room(const Shelf& newest, Shelf& plain, size_t kept) {
+  for (Shelf& shelf : shelves_) {
+    if (&shelf != &newest && &shelf != &plain && shelf.request.key == newest.request.key) {
+      end(shelf);
     }
-    return job;
   }
-  if (count("") < warm_ - prepared && shelf.warm.size() < warm_) {
-    job.request.image = {};
-    return job;
-  }
-  return std::nullopt;
-}
-
-/// One goes that isn't prepared for the image that was asked for last.
-void Stock::make_room(Shelf& shelf) {
-  auto found = std::find_if(shelf.warm.begin(), shelf.warm.end(),
-                            [&](const WarmMachine& warm) { return warm.image != shelf.request.image.identity; });
-  if (found != shelf.warm.end()) {
-    end(*found);
-    shelf.warm.erase(found);
+  for (; plain.warm.size() > kept; plain.warm.pop_back()) {
+    end(plain.warm.back());
   }
 }
 
@@ -187,17 +196,17 @@ std::optional<Job> Stock::await_job() {
   return std::nullopt;
 }
 
-void Stock::put(const std::string& key, Template made) {
+void Stock::put(const std::string& kind, Template made) {
   std::lock_guard lock(mutex_);
-  if (Shelf* shelf = find(key)) {
+  if (Shelf* shelf = find(kind)) {
     shelf->made = std::make_shared<const Template>(std::move(made));
   }
 }
 
-void Stock::put(const std::string& key, WarmMachine made) {
+void Stock::put(const std::string& kind, WarmMachine made) {
   std::lock_guard lock(mutex_);
   children_.push_back(duplicate(made.pidfd));
-  if (Shelf* shelf = find(key)) {
+  if (Shelf* shelf = find(kind)) {
     shelf->warm.push_back(std::move(made));
     shelf->failures = 0;
     return;
@@ -205,18 +214,11 @@ void Stock::put(const std::string& key, WarmMachine made) {
   linux::send_signal(made.pidfd.get(), SIGKILL);  // this kind was forgotten meanwhile
 }
 
-bool Stock::note_failure(const std::string& key) {
+bool Stock::note_failure(const std::string& kind) {
   std::lock_guard lock(mutex_);
-  if (Shelf* shelf = find(key)) {
-    ++shelf->failures;
-  }
-  return !stopped_;
-}
-
-bool Stock::forget_image(const std::string& key, const std::string& identity) {
-  std::lock_guard lock(mutex_);
-  if (Shelf* shelf = find(key); shelf != nullptr && shelf->request.image.identity == identity) {
-    shelf->request.image = {};
+  if (Shelf* shelf = find(kind)) {
+    // What fails for one container's sake mostly does so again.
+    shelf->failures = shelf->request.container.empty() ? shelf->failures + 1 : kMaxFailures;
   }
   return !stopped_;
 }

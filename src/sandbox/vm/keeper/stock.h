@@ -18,7 +18,7 @@
 
 namespace bulkhead::sandbox::vm {
 
-/// Work for the maker: a template where `from` is null, else a warm VM; for `request.image` where that has an identity.
+/// Work for the maker: a template where `from` is null, else a warm VM; with `request.container` where there is one.
 struct Job {
   KeeperRequest request;
   std::shared_ptr<const Template> from;
@@ -32,19 +32,18 @@ class Stock {
   KeeperAnswer take(const KeeperRequest& request);
   /// As if it had been asked for, without giving anything.
   void expect(const KeeperRequest& request);
+  /// Of all kinds that have this key.
   StockCount count(const std::string& key);
-  /// Forgets a kind of VM; warm ones of it are ended.
-  void remove(const std::string& key);
+  /// Forgets the template of a kind of VM; warm ones of it are ended.
+  void remove(const std::string& kind);
 
   /// Blocks until there is something to make and nobody has asked for a moment. Nothing: the keeper ends.
   std::optional<Job> await_job();
-  void put(const std::string& key, Template made);
-  void put(const std::string& key, WarmMachine made);
-  /// Making for this kind failed: it is tried a few times, then no more until the kind is forgotten. False where it failed
-  /// because the keeper ends.
-  bool note_failure(const std::string& key);
-  /// No VM could be prepared for this image: none is, until another image was asked for. False as above.
-  bool forget_image(const std::string& key, const std::string& identity);
+  void put(const std::string& kind, Template made);
+  void put(const std::string& kind, WarmMachine made);
+  /// Making for this kind failed: it is tried a few times, one with a container only once, then no more until the kind is
+  /// forgotten. False where it failed because the keeper ends.
+  bool note_failure(const std::string& kind);
   void stop();
 
   /// Collects VMs of ours that have ended, given away or not.
@@ -54,6 +53,7 @@ class Stock {
   using Clock = std::chrono::steady_clock;
 
   struct Shelf {
+    std::string kind;
     KeeperRequest request;
     std::shared_ptr<const Template> made;
     std::deque<WarmMachine> warm;
@@ -61,10 +61,10 @@ class Stock {
   };
 
   Shelf& shelf_of(const KeeperRequest& request);
-  Shelf* find(const std::string& key);
-  static std::optional<WarmMachine> take_warm(Shelf& shelf, const std::string& image);
-  std::optional<Job> next_warm(Shelf& shelf);
-  static void make_room(Shelf& shelf);
+  Shelf* find(const std::string& kind);
+  static std::optional<WarmMachine> take_warm(Shelf& shelf);
+  std::optional<Job> next_warm();
+  void make_room(const Shelf& newest, Shelf& plain, size_t kept);
   std::optional<Job> next_job();
   static void end(Shelf& shelf);
   static void end(const WarmMachine& warm);

@@ -15,6 +15,7 @@
 #include "support/error.h"
 #include "support/files.h"
 #include "support/scope_guard.h"
+#include "support/sparse_copy.h"
 
 namespace bulkhead::sandbox::vm {
 namespace {
@@ -27,24 +28,6 @@ void run(const char* program, std::vector<std::string> arguments) {
   }
 }
 
-void copy_sparse(int from, int to) {
-  off_t begin = 0;
-  while ((begin = ::lseek(from, begin, SEEK_DATA)) >= 0) {
-    off_t end = ::lseek(from, begin, SEEK_HOLE);
-    std::array<char, 65536> bytes;
-    while (begin < end) {
-      ssize_t count = ::pread(from, bytes.data(), std::min<size_t>(bytes.size(), static_cast<size_t>(end - begin)), begin);
-      if (count <= 0 || ::pwrite(to, bytes.data(), static_cast<size_t>(count), begin) != count) {
-        throw system_error("copy a disk");
-      }
-      begin += count;
-    }
-  }
-  if (errno != ENXIO) {  // no data beyond: the end
-    throw system_error("copy a disk");
-  }
-}
-
 UniqueFd take_into_memory(const std::filesystem::path& path) {
   UniqueFd disk = make_memory_file("bulkhead-disk", kDiskSize);
   copy_sparse(open_file(path, O_RDONLY).get(), disk.get());
@@ -53,7 +36,7 @@ UniqueFd take_into_memory(const std::filesystem::path& path) {
 
 }  // namespace
 
-ThrowawayDisks::ThrowawayDisks(const std::filesystem::path& folder) {
+ThrowawayDisks::ThrowawayDisks(const std::filesystem::path& folder, const std::filesystem::path& blank) {
   std::filesystem::path work = folder / "vm-keeper-disks";
   remove_folder(work);
   auto clean_up = ScopeGuard([&] {
@@ -67,20 +50,24 @@ ThrowawayDisks::ThrowawayDisks(const std::filesystem::path& folder) {
   replace_file(work / "root/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0644, Durability::kUnsynced);
   replace_file(work / "root/etc/group", "root:x:0:\n", 0644, Durability::kUnsynced);
   run("mkfs.erofs", {(work / "image").native(), (work / "root").native()});
+  image_ = take_into_memory(work / "image");
+  seal(image_);
+  if (!blank.empty()) {
+    blank_ = take_into_memory(blank);
+    return;
+  }
   // As the disks of containers are made (storage/disks.cc).
   run("mkfs.ext4",
       {"-q", "-F", "-m", "0", "-i", "65536", "-J", "size=8", "-E", "nodiscard,assume_storage_prezeroed=1,root_owner=0:0",
        (work / "scratch").native(), fmt::format("{}k", kDiskSize >> 10)});
-  image_ = take_into_memory(work / "image");
-  seal(image_);
-  pristine_ = take_into_memory(work / "scratch");
+  blank_ = take_into_memory(work / "scratch");
 }
 
 UniqueFd ThrowawayDisks::image() const { return reopen_for_reading(image_); }
 
 UniqueFd ThrowawayDisks::scratch() const {
   UniqueFd copy = make_memory_file("bulkhead-disk", kDiskSize);
-  copy_sparse(pristine_.get(), copy.get());
+  copy_sparse(blank_.get(), copy.get());
   return copy;
 }
 

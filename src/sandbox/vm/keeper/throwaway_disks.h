@@ -12,8 +12,9 @@ namespace bulkhead::sandbox::vm {
 
 class ThrowawayDisks {
  public:
-  /// Makes both file systems with mkfs.erofs and mkfs.ext4, in `folder` for a moment.
-  explicit ThrowawayDisks(const std::filesystem::path& folder);
+  /// Makes both file systems with mkfs.erofs and mkfs.ext4, in `folder` for a moment. Where there is a `blank` disk, of which
+  /// containers' disks are copies, theirs are too.
+  ThrowawayDisks(const std::filesystem::path& folder, const std::filesystem::path& blank);
 
   /// One for all, sealed; a new descriptor.
   UniqueFd image() const;
@@ -22,7 +23,7 @@ class ThrowawayDisks {
 
  private:
   UniqueFd image_;
-  UniqueFd pristine_;  // of which each scratch disk is a copy
+  UniqueFd blank_;  // of which each scratch disk is a copy
 };
 
 }  // namespace bulkhead::sandbox::vm

@@ -84,9 +84,12 @@ void rehearse(AgentSession& session, const std::string& program, const std::file
   Pipe err;
   auto init = std::make_shared<GuestProcess>(session, "", false,
                                              ProcessIo{.in = {}, .out = std::move(out.write), .err = std::move(err.write)});
-  wire::CreateRequest create = make_create_request("warm-up", make_guest_spec(loading_spec(program)), cache_folder);
+  GuestSpec guest = make_guest_spec(loading_spec(program));
+  wire::CreateRequest create = make_create_request("warm-up", guest, cache_folder);
+  create.set_prepared(true);
   set_streams(create, *init);
   call("Create", create);
+  call("Personalize", make_personalize_request(guest));
   init->begin();
   try {
     call("Start", wire::Empty());
@@ -102,6 +105,14 @@ void rehearse(AgentSession& session, const std::string& program, const std::file
   release.set_again(true);
   release.set_keep_image(true);
   call("Release", release);
+}
+
+void create_container(AgentSession& session, const std::string& container, std::chrono::milliseconds timeout) {
+  wire::CreateRequest create;
+  if (!create.ParseFromString(container) || !create.prepared()) {
+    throw Error(ErrorCode::kInvalidArgument, "what a VM is to be prepared for is no container");
+  }
+  caller(session, timeout)("Create", create);
 }
 
 }  // namespace bulkhead::sandbox::vm

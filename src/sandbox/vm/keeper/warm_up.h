@@ -21,4 +21,8 @@ void warm_up(AgentSession& session, const std::filesystem::path& cache_folder, s
 void rehearse(AgentSession& session, const std::string& program, const std::filesystem::path& cache_folder,
               std::chrono::milliseconds timeout);
 
+/// Creates a container that nobody has asked for yet, of a KeeperRequest::container, on the disks that the guest has. It waits
+/// for Personalize and Start.
+void create_container(AgentSession& session, const std::string& container, std::chrono::milliseconds timeout);
+
 }  // namespace bulkhead::sandbox::vm

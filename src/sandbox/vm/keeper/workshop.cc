@@ -19,8 +19,13 @@ UniqueFd make_state_file() { return make_memory_file("bulkhead-devices", 0); }
 
 }  // namespace
 
-Workshop::Workshop(const Configuration& configuration, const linux::Cgroup& cgroup, const std::filesystem::path& folder)
-    : configuration_(configuration), cgroup_(cgroup), folder_(folder), staging_(folder / "vm-keeper-root"), disks_(folder) {
+Workshop::Workshop(const Configuration& configuration, const linux::Cgroup& cgroup, const std::filesystem::path& folder,
+                   const std::filesystem::path& blank)
+    : configuration_(configuration),
+      cgroup_(cgroup),
+      folder_(folder),
+      staging_(folder / "vm-keeper-root"),
+      disks_(folder, blank) {
   make_folders(staging_, 0700);
 }
 
@@ -52,27 +57,38 @@ Template Workshop::make_template(const KeeperRequest& request) {
     auto machine = Machine::boot_template(configuration, prepare(request, network_namespace), made.memory);
     AgentSession session(machine->take_agent_channel());
     warm_up(session, folder_, configuration.boot_timeout);
+    if (!request.container.empty()) {
+      made.scratch = prepare_container(*machine, session, request, configuration.boot_timeout);
+    }
     // Stopped before the session ends: an agent that loses its host ends the VM.
     machine->save(made.devices, configuration.boot_timeout);
   }
-  seal(made.memory);
-  seal(made.devices);
+  for (const UniqueFd* file : {&made.memory, &made.devices, &made.scratch}) {
+    if (*file) {
+      seal(*file);
+    }
+  }
   if (template_key(request) != request.key) {
     throw Error(ErrorCode::kConflict, "the kernel, the initramfs or QEMU changed while a template was made of them");
   }
   return made;
 }
 
-/// The image's own code, and what it needs of its disk, is then in the guest's memory, and translated.
-void Workshop::prepare_for_image(Machine& machine, AgentSession& session, const KeeperRequest& request,
-                                 std::chrono::milliseconds timeout) const {
-  UniqueFd disk = open_file(request.image.disk, O_RDONLY);
+/// The image's own code, and what it needs of its disk, is then in the guest's memory, and translated; and a container of it is
+/// created. Its disk, in memory.
+UniqueFd Workshop::prepare_container(Machine& machine, AgentSession& session, const KeeperRequest& request,
+                                     std::chrono::milliseconds timeout) const {
+  UniqueFd image = open_file(request.image.disk, O_RDONLY);
   if (identity_of(request.image.disk) != request.image.identity) {
     throw Error(ErrorCode::kConflict, "the image's disk is another one by now");
   }
-  machine.change_image(disk);
+  machine.change_image(image);
   rehearse(session, request.image.program, folder_, timeout);
   rehearse(session, request.image.program, folder_, timeout);
+  UniqueFd scratch = disks_.scratch();
+  machine.change_scratch(scratch);
+  create_container(session, request.container, timeout);
+  return scratch;
 }
 
 WarmMachine Workshop::make_warm(const KeeperRequest& request, const Template& from) {
@@ -80,19 +96,20 @@ WarmMachine Workshop::make_warm(const KeeperRequest& request, const Template& fr
   UniqueFd network_namespace;
   auto machine = Machine::clone(configuration, prepare(request, network_namespace), from);
   UniqueFd agent;
+  UniqueFd scratch;
   {
     AgentSession session(machine->take_agent_channel());
     // Twice: what the first finds in its way (caches that are empty, code that is patched) the second goes without.
     warm_up(session, folder_, configuration.boot_timeout);
     warm_up(session, folder_, configuration.boot_timeout);
-    if (!request.image.identity.empty()) {
-      prepare_for_image(*machine, session, request, configuration.boot_timeout);
+    if (!request.container.empty()) {
+      scratch = prepare_container(*machine, session, request, configuration.boot_timeout);
     }
     agent = session.release();
   }
   WarmMachine warm = machine->give_away();
   warm.agent = std::move(agent);
-  warm.image = request.image.identity;
+  warm.scratch = std::move(scratch);
   warm.network_namespace = std::move(network_namespace);
   return warm;
 }

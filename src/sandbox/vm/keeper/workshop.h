@@ -16,19 +16,20 @@ namespace bulkhead::sandbox::vm {
 
 class Workshop {
  public:
-  /// `cgroup` exists: all VMs begin their lives in it. `folder` is the keeper's alone.
-  Workshop(const Configuration& configuration, const linux::Cgroup& cgroup, const std::filesystem::path& folder);
+  /// `cgroup` exists: all VMs begin their lives in it. `folder` is the keeper's alone. `blank` as ThrowawayDisks has it.
+  Workshop(const Configuration& configuration, const linux::Cgroup& cgroup, const std::filesystem::path& folder,
+           const std::filesystem::path& blank);
 
-  /// Boots a VM, warms it up, saves it. Throws what it failed with; nothing is left then.
+  /// Boots a VM, warms it up, creates `request.container` in it where there is one, saves it. Throws what it failed with; nothing
+  /// is left then.
   Template make_template(const KeeperRequest& request);
-  /// Clones it, and warms the clone up, also for `request.image` where one is named: it runs, and waits for its first
-  /// configuration.
+  /// Clones `from`, which has no container, and does the same with the clone: it runs, and waits for its first configuration.
   WarmMachine make_warm(const KeeperRequest& request, const Template& from);
 
  private:
   MachineRequest prepare(const KeeperRequest& request, UniqueFd& network_namespace);
-  void prepare_for_image(Machine& machine, AgentSession& session, const KeeperRequest& request,
-                         std::chrono::milliseconds timeout) const;
+  UniqueFd prepare_container(Machine& machine, AgentSession& session, const KeeperRequest& request,
+                             std::chrono::milliseconds timeout) const;
   Configuration configuration_of(const KeeperRequest& request) const;
 
   const Configuration& configuration_;
