@@ -15,7 +15,7 @@ namespace bulkhead::sandbox {
 
 KeeperProcess::KeeperProcess(vm::Configuration configuration, const std::filesystem::path& folder, const std::string& id,
                              unsigned warm)
-    : configuration_(std::move(configuration)),
+    : configuration_(vm::with_built_in_kernel(std::move(configuration))),  // as the shims that ask it have it
       options_{.socket = folder / vm::kKeeperSocket,
                .warm = warm,
                .memory = {configuration_.default_memory},

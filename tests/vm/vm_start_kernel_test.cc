@@ -192,7 +192,7 @@ INSTANTIATE_TEST_SUITE_P(Ways, SiblingsTest, testing::Values(Start::kClone, Star
 
 TEST_F(VmStartTest, NobodyCanWriteToATemplate) {
   start_keeper(0);
-  vm::Configuration with = configuration();
+  vm::Configuration with = vm::with_built_in_kernel(configuration());
   vm::MachineShape shape{.accelerator = vm::choose_accelerator({}).accelerator, .memory = with.default_memory};
   auto answer = vm::ask_keeper(keeper_->socket(), vm::make_request(with, shape, vm::Wanted::kTemplate));
   ASSERT_TRUE(std::holds_alternative<vm::Template>(answer));
