@@ -16,6 +16,7 @@
 #include "archive/tar_reader.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/remove_tree.h"
 
 namespace bulkhead::archive {
 namespace {
@@ -154,6 +155,17 @@ TEST_F(FileWorkTest, PacksNoContentOfWhatIsNoFile) {
   auto found = pack("/etc");  // would wait for a writer
   EXPECT_TRUE(found.contains("etc/fifo"));
   EXPECT_EQ(found["etc/fifo"], "");
+}
+
+TEST_F(FileWorkTest, FoldersThatAreNestedTooDeeplyAreAnError) {
+  UniqueFd folder = open_file(root_ / "etc", O_PATH | O_DIRECTORY);
+  std::string name(200, 'n');
+  for (int depth = 0; depth < 60; ++depth) {
+    ASSERT_EQ(::mkdirat(folder.get(), name.c_str(), 0755), 0);
+    folder.reset(::openat(folder.get(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+  EXPECT_THROW(pack("/etc"), Error);
+  remove_tree(open_file(root_, O_PATH | O_DIRECTORY).get(), "etc");  // longer than a path can be
 }
 
 TEST_F(FileWorkTest, UnpacksIntoAFolderThatALinkLeadsTo) {

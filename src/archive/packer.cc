@@ -21,9 +21,10 @@ namespace bulkhead::archive {
 namespace {
 
 constexpr size_t kBufferSize = 256UL << 10;
-constexpr size_t kMaxLinked = 200'000;      // files whose other names are remembered
-constexpr size_t kMaxName = 64UL << 10;     // bytes of a path in the archive
-constexpr size_t kMaxInFolder = 5'000'000;  // entries of one folder
+// SECURITY: what a container's tree can make us keep in memory.
+constexpr size_t kMaxLinkedBytes = 32UL << 20;  // of names of files that have others
+constexpr size_t kMaxName = 8UL << 10;          // bytes of a path in the archive
+constexpr size_t kMaxNames = 2'000'000;         // listed and not written yet, in all folders on the way
 
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
@@ -32,7 +33,7 @@ struct CloseFolder {
 bool is_dot(std::string_view name) { return name == "." || name == ".."; }
 
 /// Sorted, the last first.
-std::vector<std::string> names_in(int folder, const std::string& name) {
+std::vector<std::string> names_in(int folder, const std::string& name, size_t limit) {
   int readable = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   std::unique_ptr<DIR, CloseFolder> stream(readable < 0 ? nullptr : ::fdopendir(readable));
   if (!stream) {
@@ -44,9 +45,9 @@ std::vector<std::string> names_in(int folder, const std::string& name) {
     if (!is_dot(child)) {
       names.push_back(std::move(child));
     }
-    if (names.size() > kMaxInFolder) {
+    if (names.size() > limit) {
       throw Error(ErrorCode::kResourceExhausted,
-                  fmt::format("folder '{}' has more than {} entries", printable(name), kMaxInFolder));
+                  fmt::format("folder '{}' has too many entries to be copied: at most {} in one", printable(name), kMaxNames));
     }
   }
   std::sort(names.begin(), names.end(), std::greater<>());
@@ -142,7 +143,8 @@ void Packer::add_file(int entry, const std::string& name, const struct stat& inf
       write(tar_header(header));
       return;
     }
-    if (linked_.size() < kMaxLinked) {
+    if (linked_bytes_ < kMaxLinkedBytes) {
+      linked_bytes_ += name.size() + sizeof(key);
       linked_.emplace(key, name);
     }
   }
@@ -199,9 +201,14 @@ UniqueFd Packer::next(int folder, const std::string& child, std::vector<Level>& 
   if (is_kernel_file_system(entry.get())) {
     return {};
   }
-  Level level{.name = name + "/", .device = info.st_dev, .inode = info.st_ino, .left = names_in(entry.get(), name)};
-  levels.push_back(std::move(level));
+  enter(entry.get(), name + "/", info, levels);
   return entry;
+}
+
+void Packer::enter(int folder, const std::string& name, const struct stat& info, std::vector<Level>& levels) {
+  Level level{.name = name, .device = info.st_dev, .inode = info.st_ino, .left = names_in(folder, name, kMaxNames - names_)};
+  names_ += level.left.size();
+  levels.push_back(std::move(level));
 }
 
 void Packer::add_tree(UniqueFd folder, const std::string& name) {
@@ -211,11 +218,12 @@ void Packer::add_tree(UniqueFd folder, const std::string& name) {
   }
   add(folder.get(), name, info);
   std::vector<Level> levels;
-  levels.push_back({.name = name, .device = info.st_dev, .inode = info.st_ino, .left = names_in(folder.get(), name)});
+  enter(folder.get(), name, info, levels);
   for (;;) {
     if (!levels.back().left.empty()) {
       std::string child = std::move(levels.back().left.back());
       levels.back().left.pop_back();
+      --names_;
       if (UniqueFd below = next(folder.get(), child, levels)) {
         folder = std::move(below);
       }

@@ -45,6 +45,7 @@ class Packer {
   void add_file(int entry, const std::string& name, const struct stat& info, TarEntry header);
   void copy_content(int file, const std::string& name, uint64_t size);
   void add_tree(UniqueFd folder, const std::string& name);
+  void enter(int folder, const std::string& name, const struct stat& info, std::vector<Level>& levels);
   UniqueFd next(int folder, const std::string& child, std::vector<Level>& levels);
   void write(std::string_view bytes);
   void write_zeros(size_t count);
@@ -55,6 +56,8 @@ class Packer {
   std::string buffer_;
   std::unique_ptr<char[]> piece_;
   std::map<std::pair<dev_t, ino_t>, std::string> linked_;  // files with more names, by the first of them
+  size_t linked_bytes_ = 0;
+  size_t names_ = 0;  // in all levels
 };
 
 }  // namespace bulkhead::archive

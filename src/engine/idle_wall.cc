@@ -1,6 +1,8 @@
 // A wall around a container that doesn't run, for as long as somebody works on its files: all of it is made as for a start, in
 // the mode that the container has, but for what only processes need; the first process waits to be started, and never is. So
 // nobody but the container's own kind of wall ever mounts its files: of a VM's disks the host reads no byte.
+#include <exception>
+
 #include "engine/engine_state.h"
 #include "engine/name_files.h"
 #include "engine/spec_builder.h"
@@ -80,10 +82,19 @@ void Engine::State::with_idle_wall(const LivePointer& live,
   replace_file(folder / "config.json", oci::to_json(spec), 0600, Durability::kUnsynced);
   task::Client client(task::start_shim(request));
   client.create({.id = record.id, .bundle = folder, .rootfs = root_mounts(snapshots, record), .stdio = {}});
-  body(record, folder);
+  std::exception_ptr failure;
+  try {
+    body(record, folder);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  // In good order in any case: what was unpacked before an error stays.
   client.remove(record.id, "");
   client.shutdown(record.id);
   remove_shim.dismiss();
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
 }
 
 }  // namespace bulkhead::engine
