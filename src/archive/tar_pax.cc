@@ -179,7 +179,7 @@ timespec parse_pax_time(std::string_view text) {
 void parse_pax(std::string_view bytes, PaxRecords& records) {
   while (!bytes.empty()) {
     size_t space = bytes.find(' ');
-    if (space == std::string_view::npos || space > 10) {
+    if (space > 10) {  // or there is none
       malformed_tar("a pax record has no length");
     }
     uint64_t length = parse_decimal(bytes.substr(0, space), "a pax record's length");

@@ -328,8 +328,8 @@ void Unpacker::make_hard_link(const Place& place, const TarEntry& entry) {
   if (into_ && !into_->folder.empty() && !target.empty()) {
     target = into_->folder + "/" + target;
   }
-  auto [folder, name] = split_path(target);
-  Folder target_folder = target.empty() ? nullptr : open_folder(std::string(folder));
+  std::string target_name(split_path(target).second);
+  Folder target_folder = target.empty() ? nullptr : open_folder(std::string(split_path(target).first));
   if (!target_folder) {
     throw Error(ErrorCode::kDataLoss, fmt::format("unpack '{}': hard link to '{}', which is not there", printable(place.path),
                                                   printable(entry.link)));
@@ -337,9 +337,8 @@ void Unpacker::make_hard_link(const Place& place, const TarEntry& entry) {
   if (target == place.path) {
     throw Error(ErrorCode::kDataLoss, fmt::format("unpack '{}': hard link to itself", printable(place.path)));
   }
-  replacing(place, Kind::kOther, "create the hard link", [&] {
-    return ::linkat(target_folder->fd.get(), std::string(name).c_str(), place.folder(), place.name.c_str(), 0);
-  });
+  replacing(place, Kind::kOther, "create the hard link",
+            [&] { return ::linkat(target_folder->fd.get(), target_name.c_str(), place.folder(), place.name.c_str(), 0); });
 }
 
 void Unpacker::make_node(const Place& place, const TarEntry& entry) {
