@@ -132,11 +132,19 @@ std::string identity_of(const std::filesystem::path& file) {
                      status.st_mtim.tv_nsec);
 }
 
-bool is_blank(const std::filesystem::path& scratch) {
-  constexpr off_t kLastMounted = 1024 + 0x2c;  // s_mtime of ext4's superblock (kernel: Documentation/filesystems/ext4)
-  uint32_t time = 1;
+std::string blank_identity(const std::filesystem::path& scratch) {
+  // ext4's superblock (kernel: Documentation/filesystems/ext4/super.rst): s_mtime, when it was last mounted, and s_uuid.
+  constexpr size_t kLastMounted = 0x2c;
+  constexpr size_t kUuid = 0x68;
+  constexpr size_t kUuidSize = 16;
+  std::array<char, kUuid + kUuidSize> head{};
+  uint32_t last_mounted = 0;
   UniqueFd disk = open_file(scratch, O_RDONLY);
-  return ::pread(disk.get(), &time, sizeof(time), kLastMounted) == sizeof(time) && time == 0;
+  if (::pread(disk.get(), head.data(), head.size(), 1024) != static_cast<ssize_t>(head.size())) {
+    return {};
+  }
+  std::memcpy(&last_mounted, head.data() + kLastMounted, sizeof(last_mounted));
+  return last_mounted == 0 ? std::string(head.data() + kUuid, kUuidSize) : std::string();
 }
 
 std::string template_key(const KeeperRequest& request) {
@@ -158,7 +166,8 @@ KeeperRequest make_request(const Configuration& configuration, const MachineShap
                         .initramfs = configuration.initramfs,
                         .key = {},
                         .image = {},
-                        .container = {}};
+                        .container = {},
+                        .blank = {}};
   request.key = template_key(request);
   return request;
 }
@@ -188,7 +197,8 @@ KeeperAnswer ask_keeper(const std::filesystem::path& path, const KeeperRequest& 
                {"image_disk", request.image.disk.native()},
                {"image_identity", request.image.identity},
                {"program", request.image.program},
-               {"container", json::binary({request.container.begin(), request.container.end()})}};
+               {"container", json::binary({request.container.begin(), request.container.end()})},
+               {"blank", json::binary({request.blank.begin(), request.blank.end()})}};
   send_packet(socket.get(), content, {});
   return to_answer(receive_packet(socket.get()));
 }
@@ -202,6 +212,7 @@ KeeperRequest receive_request(int connection) {
       throw Error(ErrorCode::kInvalidArgument, "an unknown request to the keeper of VMs");
     }
     const auto& container = content.at("container").get_binary();
+    const auto& blank = content.at("blank").get_binary();
     return {.wanted = static_cast<Wanted>(wanted),
             .shape = {.accelerator = content.at("tcg").get<bool>() ? Accelerator::kTcg : Accelerator::kKvm,
                       .memory = content.at("memory").get<uint64_t>(),
@@ -214,7 +225,8 @@ KeeperRequest receive_request(int connection) {
             .image = {.disk = content.at("image_disk").get<std::string>(),
                       .identity = content.at("image_identity").get<std::string>(),
                       .program = content.at("program").get<std::string>()},
-            .container = {container.begin(), container.end()}};
+            .container = {container.begin(), container.end()},
+            .blank = {blank.begin(), blank.end()}};
   } catch (const json::exception& error) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("a request to the keeper of VMs: {}", error.what()));
   }

@@ -39,6 +39,7 @@ struct KeeperRequest {
   // make_prepared_request() as bytes: what is given may have such a container already, created and waiting, and then its disk is
   // to be the one that comes with it. Empty: it has none.
   std::string container;
+  std::string blank;  // blank_identity() of the container's disk; another one than the keeper's makes `container` of no use
 
   /// Those of one kind can be given for one another.
   std::string kind() const { return container.empty() ? key : key + image.identity + image.program + "\n" + container; }
@@ -57,8 +58,9 @@ std::string template_key(const KeeperRequest& request);
 
 KeeperRequest make_request(const Configuration& configuration, const MachineShape& shape, Wanted wanted);
 
-/// True for a container's disk that no guest has mounted yet. SECURITY: a guest that says so of its own disk harms itself alone.
-bool is_blank(const std::filesystem::path& scratch);
+/// The UUID of a container's file system that no guest has mounted yet; empty for one that was. Copies of one blank disk have the
+/// same. SECURITY: a guest that writes this to its own disk has that replaced by a blank one when it starts next, and nothing else.
+std::string blank_identity(const std::filesystem::path& scratch);
 
 /// Of a file: another one under its name, or another content, gives another text. Throws where it is not there.
 std::string identity_of(const std::filesystem::path& file);

@@ -43,7 +43,7 @@ void add_processor(Arguments& arguments, const MachineShape& shape) {
     add(arguments, {"-accel", "kvm", "-cpu", "host"});
   } else {
     // ERMS tells a program that `rep movsb` is the quickest copy. It is the slowest here: emulated byte by byte.
-    add(arguments, {"-accel", "tcg,thread=multi,tb-size=32", "-cpu", "max,erms=off"});
+    add(arguments, {"-accel", "tcg,thread=multi,tb-size=64", "-cpu", "max,erms=off"});
   }
   add(arguments, {"-smp", fmt::format("{}", shape.processors), "-m", fmt::format("{}M", shape.memory >> 20)});
 }

@@ -110,7 +110,8 @@ class Starter {
     bool warm = configuration_.start == Start::kPool && guest_.shares.empty();
     KeeperRequest request = make_request(configuration_, shape_, warm ? Wanted::kWarm : Wanted::kTemplate);
     const auto& args = guest_.spec.process.args;
-    if (guest_.shares.empty() && !args.empty() && is_blank(disks_.scratch)) {
+    request.blank = blank_identity(disks_.scratch);
+    if (guest_.shares.empty() && !args.empty() && !request.blank.empty()) {
       request.image = {.disk = disks_.image, .identity = identity_of(disks_.image), .program = args[0]};
       request.container = make_prepared_request(guest_, spec_.io, spec_.cache_folder).SerializeAsString();
       constexpr size_t kMost = 64UL << 10;  // of a message to the keeper

@@ -89,7 +89,7 @@ Told read_signals(int file) {
   return told;
 }
 
-void serve_connection(int listening, Stock& stock) {
+void serve_connection(int listening, Stock& stock, const std::filesystem::path& blank) {
   UniqueFd connection(::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC));
   if (!connection) {
     return;
@@ -102,6 +102,9 @@ void serve_connection(int listening, Stock& stock) {
   }
   try {
     KeeperRequest request = receive_request(connection.get());
+    if (blank.empty() || request.blank != blank_identity(blank)) {
+      request.container.clear();  // its disk has another size: it can't become one that was made here
+    }
     if (request.wanted == Wanted::kCount) {
       send_answer(connection.get(), stock.count(request.key));
     } else if (request.wanted == Wanted::kRemoval) {
@@ -141,7 +144,7 @@ void make(Stock& stock, const Configuration& configuration, const linux::Cgroup&
   }
 }
 
-void serve(int listening, int signals, Stock& stock) {
+void serve(int listening, int signals, Stock& stock, const std::filesystem::path& blank) {
   for (;;) {
     std::array<pollfd, 3> ready{{{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0},
                                  {.fd = signals, .events = POLLIN, .revents = 0},
@@ -157,7 +160,7 @@ void serve(int listening, int signals, Stock& stock) {
       return;
     }
     if (ready[2].revents != 0) {
-      serve_connection(listening, stock);
+      serve_connection(listening, stock, blank);
     }
     stock.collect_ended();
   }
@@ -219,7 +222,7 @@ int run_vm_keeper(const Configuration& given, const KeeperOptions& options) {
   }
   std::thread maker([&] { make(stock, configuration, cgroup, options); });
 
-  serve(listening.get(), signals.get(), stock);
+  serve(listening.get(), signals.get(), stock, options.blank);
 
   ::unlink(options.socket.c_str());
   stock.stop();
