@@ -14,11 +14,12 @@
 namespace bulkhead::sandbox {
 
 KeeperProcess::KeeperProcess(vm::Configuration configuration, const std::filesystem::path& folder, const std::string& id,
-                             unsigned warm)
+                             unsigned warm, const std::filesystem::path& blank)
     : configuration_(vm::with_built_in_kernel(std::move(configuration))),  // as the shims that ask it have it
       options_{.socket = folder / vm::kKeeperSocket,
                .warm = warm,
                .memory = {configuration_.default_memory},
+               .blank = blank,
                .cgroup = "/bulkhead/" + id + "-keeper",
                .quiet = std::chrono::milliseconds(50)} {
   Pipe lifeline;
@@ -53,7 +54,7 @@ void KeeperProcess::kill() {
   end();
 }
 
-void KeeperProcess::await_stock(unsigned warm) {
+void KeeperProcess::await_stock(unsigned warm, unsigned templates) {
   vm::MachineShape shape{.accelerator = configuration_.accelerator.value_or(vm::choose_accelerator({}).accelerator),
                          .memory = configuration_.default_memory,
                          .processors = configuration_.processors};
@@ -61,7 +62,7 @@ void KeeperProcess::await_stock(unsigned warm) {
   for (int i = 0; i < kTries; ++i) {
     auto answer = vm::ask_keeper(options_.socket, vm::make_request(configuration_, shape, vm::Wanted::kCount));
     const auto* count = std::get_if<vm::StockCount>(&answer);
-    if (count != nullptr && count->templates >= 1 && count->warm >= warm) {
+    if (count != nullptr && count->templates >= templates && count->warm >= warm) {
       return;
     }
     ::usleep(50'000);

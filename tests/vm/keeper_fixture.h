@@ -14,8 +14,9 @@ namespace bulkhead::sandbox {
 
 class KeeperProcess {
  public:
-  /// Its socket is in `folder`, the test's cache folder.
-  KeeperProcess(vm::Configuration configuration, const std::filesystem::path& folder, const std::string& id, unsigned warm);
+  /// Its socket is in `folder`, the test's cache folder. `blank`: KeeperOptions.
+  KeeperProcess(vm::Configuration configuration, const std::filesystem::path& folder, const std::string& id, unsigned warm,
+                const std::filesystem::path& blank = {});
   /// Closes its standard input and waits for its end.
   ~KeeperProcess();
   KeeperProcess(const KeeperProcess&) = delete;
@@ -24,8 +25,8 @@ class KeeperProcess {
   pid_t pid() const { return pid_; }
   const std::string& cgroup() const { return options_.cgroup; }
   const std::filesystem::path& socket() const { return options_.socket; }
-  /// Until it has a template, and so many VMs that wait.
-  void await_stock(unsigned warm);
+  /// Until it has so many templates, and so many VMs that wait.
+  void await_stock(unsigned warm, unsigned templates = 1);
   /// SIGKILL.
   void kill();
   int end();

@@ -57,6 +57,15 @@ class VmStartTest : public VmTest {
     with.start = start;
     return VmIsolation(with).create(sandbox_spec(std::move(spec), std::move(io)));
   }
+  /// Disks are copies of one from here on, as an engine's are.
+  void start_preparing_keeper(unsigned warm) {
+    blank_ = folder_ / "blank";
+    std::filesystem::rename(scratch_, blank_);
+    copy_blank();
+    keeper_ = std::make_unique<KeeperProcess>(configuration(), folder_ / "cache", id_, warm, blank_);
+    keeper_->await_stock(warm);
+  }
+  void copy_blank() { output_of(fmt::format("cp --sparse=always {} {}", blank_.native(), scratch_.native())); }
   ExitStatus run_by(Start start, oci::Spec spec, std::string& output) {
     PipeEnds pipes = make_pipes();
     auto begin = steady_clock::now();
@@ -76,7 +85,18 @@ class VmStartTest : public VmTest {
   bool is_keepers(pid_t pid) const { return parent_of(pid) == keeper_->pid(); }
 
   std::unique_ptr<KeeperProcess> keeper_;
+  std::filesystem::path blank_;
 };
+
+const char* const kAboutMe = "echo $0 $A $HOME; hostname; id -u; cat /etc/hosts 2>/dev/null; cat /file; echo kept > /file";
+
+oci::Spec about_me(const std::string& a) {
+  oci::Spec spec = make_spec(shell(kAboutMe));
+  spec.process.args.push_back("name-" + a);
+  spec.process.env.push_back("A=" + a);
+  spec.hostname = "host-" + a;
+  return spec;
+}
 
 TEST_F(VmStartTest, ACloneRunsACommand) {
   start_keeper(0);
@@ -109,6 +129,60 @@ TEST_F(VmStartTest, AWaitingVmRunsACommand) {
   keeper_->await_stock(1);
   EXPECT_EQ(run_by(Start::kPool, make_spec({"/bin/true"}), output).code, 0);
 }
+
+/// Each way's container was created before anybody asked for it; another container's spec was the pattern.
+class PreparedTest : public VmStartTest, public testing::WithParamInterface<Start> {};
+
+TEST_P(PreparedTest, AContainerThatWasCreatedForAnotherIsTheOwnOfWhoGetsIt) {
+  start_preparing_keeper(1);
+  std::string output;
+  std::filesystem::path hosts = folder_ / "hosts";
+  oci::Spec first = about_me("first");
+  oci::Spec second = about_me("second");
+  for (oci::Spec* spec : {&first, &second}) {
+    spec->mounts.push_back({.destination = "/etc/hosts", .type = "bind", .source = hosts, .options = {"rbind"}});
+  }
+  replace_file(hosts, "10.0.0.1 first\n", 0644, Durability::kUnsynced);
+  EXPECT_EQ(run_by(GetParam(), first, output).code, 0);
+  EXPECT_THAT(output, HasSubstr("name-first first"));
+  keeper_->await_stock(1, 2);
+  copy_blank();
+  replace_file(hosts, "10.0.0.2 second\n", 0644, Durability::kUnsynced);
+  EXPECT_EQ(run_by(GetParam(), second, output).code, 0);
+  EXPECT_THAT(output, testing::StartsWith("name-second second"));
+  EXPECT_THAT(output, HasSubstr("\nhost-second\n0\n10.0.0.2 second\n"));
+  EXPECT_THAT(output, testing::Not(HasSubstr("first")));
+  EXPECT_THAT(output, testing::Not(HasSubstr("kept")));
+  // The disk that it came with is its own from then on.
+  EXPECT_EQ(run_by(GetParam(), second, output).code, 0);
+  EXPECT_THAT(output, HasSubstr("kept"));
+}
+
+TEST_P(PreparedTest, AContainerOfAnotherKindGetsNoneOfThem) {
+  start_preparing_keeper(1);
+  std::string output;
+  EXPECT_EQ(run_by(GetParam(), about_me("first"), output).code, 0);
+  keeper_->await_stock(1, 2);
+  copy_blank();
+  oci::Spec limited = about_me("second");
+  limited.process.user.uid = 7;
+  limited.linux_.resources.pids_limit = 50;
+  EXPECT_EQ(run_by(GetParam(), limited, output).code, 1);  // uid 7 can't write /file
+  EXPECT_THAT(output, HasSubstr("host-second\n7\n"));
+}
+
+TEST_P(PreparedTest, ADiskOfItsOwnSizeKeepsIt) {
+  start_preparing_keeper(1);
+  std::string output;
+  oci::Spec spec = make_spec(shell("df -k / | tail -1 | awk '{print $2}'"));
+  EXPECT_EQ(run_by(GetParam(), spec, output).code, 0);
+  keeper_->await_stock(1, 2);
+  output_of(fmt::format("rm -f {0} && truncate -s 64G {0} && mkfs.ext4 -q -F {0} 1G", scratch_.native()));
+  EXPECT_EQ(run_by(GetParam(), spec, output).code, 0);
+  EXPECT_LT(std::stol(output), 1L << 20);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, PreparedTest, testing::Values(Start::kClone, Start::kPool));
 
 TEST_F(VmStartTest, WithoutAKeeperAVmIsBooted) {
   std::string output;

@@ -74,6 +74,7 @@ class Starter {
         keeper_(spec.cache_folder / kKeeperSocket) {}
 
   RunningVm run() {
+    Machine::check(configuration_);
     if (can_use_keeper()) {
       KeeperRequest request = keeper_request();
       KeeperAnswer answer = ask(request, request.wanted);
