@@ -27,8 +27,8 @@ bool wants_restart(const LiveContainer& live) {
 /// A machine takes tens of milliseconds to write its disk and to give its memory back: whoever waits for the end only need not
 /// wait for that. Where it holds folders of the host they do: they may be about to unmount them.
 bool may_go_later(const Container& record) {
-  return record.own_kernel && std::none_of(record.mounts.begin(), record.mounts.end(),
-                                           [](const MountView& mount) { return mount.type == "bind"; });
+  return record.own_kernel &&
+         std::none_of(record.mounts.begin(), record.mounts.end(), [](const MountView& mount) { return mount.type == "bind"; });
 }
 
 /// Who removes what has ended mostly does so at once; nothing need be written to its disk then.

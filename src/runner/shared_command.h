@@ -1,5 +1,5 @@
-// The command of an init that waits, in memory that parent and child share at one address: the parent can put another there for as
-// long as the child has not been told to start. The child only reads, and loses it with execve(2).
+// The command of an init that waits, in memory that parent and child share at one address: the parent can put another there for
+// as long as the child has not been told to start. The child only reads, and loses it with execve(2).
 //
 // Owned by the plan; the parent's thread writes.
 #pragma once

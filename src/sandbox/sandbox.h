@@ -144,7 +144,8 @@ class Sandbox {
   /// What is in force around the container, asked of the kernels that know it. Seccomp filters come as programs, unevaluated.
   /// A fact that can't be had becomes a gap. Where the wall is a machine, what its guest says is in `inside`, cut to size.
   virtual void measure(facts::Wall& wall) = 0;
-  /// After the init has ended: what the container wrote is to be thrown away, so `destroy` need not wait for it to reach a disk.
+  /// After the init has ended: what the container wrote is to be thrown away, so `destroy` need not wait for it to reach a
+  /// disk.
   virtual void discard() {}
   /// Kills what is left and removes everything that this wall made on the host (cgroups, devices, state). Safe to call twice.
   virtual void destroy() = 0;

@@ -36,7 +36,8 @@ class SnapshotStore {
   /// Makes the disks instead; the image's is made once for all containers, which takes about a second for 200 MB. `size`: bytes
   /// that the container may write (disks.h). Errors as `create` and those of disks.h.
   void create_disks(const std::string& id, const std::vector<std::string>& chain_ids, int64_t size);
-  /// The disk of which those of containers are copies at first, unless they have a size of their own. Made where it isn't there.
+  /// The disk of which those of containers are copies at first, unless they have a size of their own. Made where it isn't
+  /// there.
   std::filesystem::path blank_disk();
   /// How to mount it, or which disks to hand over. lowerdir is kept short (a page limits mount data: mount(2)): 127 layers fit
   /// where the instance's root folder has up to about 20 characters. Throws kNotSupported where they don't.

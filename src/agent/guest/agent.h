@@ -70,7 +70,7 @@ class Agent {
   ImageDisk image_disk_ = ImageDisk::kUnmounted;
   std::optional<RootDisks> disks_;
   std::unique_ptr<sandbox::ProcessSandbox> sandbox_;
-  std::string prepared_home_;  // "HOME=..." of the user that a prepared container's init runs as
+  std::string prepared_home_;                 // "HOME=..." of the user that a prepared container's init runs as
   std::map<std::string, Process> processes_;  // "": the init
   Server server_;
 };

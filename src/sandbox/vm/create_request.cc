@@ -58,7 +58,8 @@ wire::CreateRequest make_create_request(const std::string& id, const GuestSpec& 
   return make_request(id, guest.spec, guest, cache_folder, Content::kWhole);
 }
 
-wire::CreateRequest make_prepared_request(const GuestSpec& guest, const ProcessIo& io, const std::filesystem::path& cache_folder) {
+wire::CreateRequest make_prepared_request(const GuestSpec& guest, const ProcessIo& io,
+                                          const std::filesystem::path& cache_folder) {
   oci::Spec spec = guest.spec;
   // SECURITY: this goes to guests that other containers get: nothing of one container's own.
   spec.hostname.clear();

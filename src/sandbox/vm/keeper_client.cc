@@ -98,14 +98,14 @@ KeeperAnswer to_answer(Packet packet) {
   std::string kind = packet.content.value("kind", "");
   auto& files = packet.files;
   if (kind == "warm" && (files.size() == 4 || files.size() == 5)) {
-    return WarmMachine{.pid = packet.content.value("pid", 0),
-                       .pidfd = std::move(files[0]),
-                       .monitor = std::move(files[1]),
-                       .agent = std::move(files[2]),
-                       .network_namespace = std::move(files[3]),
-                       .changes = {.image = packet.content.value("image_changes", 0U),
-                                   .scratch = packet.content.value("scratch_changes", 0U)},
-                       .scratch = files.size() == 5 ? std::move(files[4]) : UniqueFd()};
+    return WarmMachine{
+        .pid = packet.content.value("pid", 0),
+        .pidfd = std::move(files[0]),
+        .monitor = std::move(files[1]),
+        .agent = std::move(files[2]),
+        .network_namespace = std::move(files[3]),
+        .changes = {.image = packet.content.value("image_changes", 0U), .scratch = packet.content.value("scratch_changes", 0U)},
+        .scratch = files.size() == 5 ? std::move(files[4]) : UniqueFd()};
   }
   if (kind == "template" && (files.size() == 2 || files.size() == 3)) {
     return Template{.memory = std::move(files[0]),
@@ -240,7 +240,8 @@ void send_answer(int connection, const KeeperAnswer& answer) {
     return files;
   };
   if (const auto* warm = std::get_if<WarmMachine>(&answer)) {
-    send_packet(connection, json{{"kind", "warm"},
+    send_packet(connection,
+                json{{"kind", "warm"},
                      {"pid", warm->pid},
                      {"image_changes", warm->changes.image},
                      {"scratch_changes", warm->changes.scratch}},

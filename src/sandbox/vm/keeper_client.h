@@ -36,8 +36,8 @@ struct KeeperRequest {
   std::filesystem::path qemu, kernel, initramfs;
   std::string key;  // template_key() as the asker computes it
   ImageToRun image;
-  // make_prepared_request() as bytes: what is given may have such a container already, created and waiting, and then its disk is
-  // to be the one that comes with it. Empty: it has none.
+  // make_prepared_request() as bytes: what is given may have such a container already, created and waiting, and then its disk
+  // is to be the one that comes with it. Empty: it has none.
   std::string container;
   std::string blank;  // blank_identity() of the container's disk; another one than the keeper's makes `container` of no use
 
@@ -58,8 +58,9 @@ std::string template_key(const KeeperRequest& request);
 
 KeeperRequest make_request(const Configuration& configuration, const MachineShape& shape, Wanted wanted);
 
-/// The UUID of a container's file system that no guest has mounted yet; empty for one that was. Copies of one blank disk have the
-/// same. SECURITY: a guest that writes this to its own disk has that replaced by a blank one when it starts next, and nothing else.
+/// The UUID of a container's file system that no guest has mounted yet; empty for one that was. Copies of one blank disk have
+/// the same. SECURITY: a guest that writes this to its own disk has that replaced by a blank one when it starts next, and
+/// nothing else.
 std::string blank_identity(const std::filesystem::path& scratch);
 
 /// Of a file: another one under its name, or another content, gives another text. Throws where it is not there.

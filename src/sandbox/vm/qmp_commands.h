@@ -22,8 +22,8 @@ struct DiskChanges {
   unsigned image = 0, scratch = 0;
 };
 
-/// A new file for the image's disk, for the container's. The guest must not use the disk meanwhile, or stands still and finds the
-/// same content; the new file has the old one's size. `before` as in DiskChanges.
+/// A new file for the image's disk, for the container's. The guest must not use the disk meanwhile, or stands still and finds
+/// the same content; the new file has the old one's size. `before` as in DiskChanges.
 void change_image(Qmp& qmp, const UniqueFd& image, unsigned before);
 void change_scratch(Qmp& qmp, const UniqueFd& scratch, unsigned before);
 

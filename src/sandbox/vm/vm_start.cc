@@ -149,13 +149,11 @@ class Starter {
     UniqueFd prepared = std::move(warm.scratch);
     vm.machine = Machine::adopt(configuration_, std::move(warm));
     // The host's kernel takes its time for both (docs/decisions/0003); the container is created in the guest meanwhile.
-    vm.under_way.push_back(
-        std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); }));
+    vm.under_way.push_back(std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); }));
     find_network(vm);
     if (vm.network) {
-      vm.under_way.push_back(std::async(std::launch::async, [&network = *vm.network, from = std::move(network_namespace)] {
-        network.move_tap(from);
-      }));
+      vm.under_way.push_back(std::async(
+          std::launch::async, [&network = *vm.network, from = std::move(network_namespace)] { network.move_tap(from); }));
     }
     if (prepared) {
       vm.machine->stop();  // so that nothing is on its way to the disk

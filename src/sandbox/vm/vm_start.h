@@ -29,14 +29,14 @@ struct RunningVm {
   std::unique_ptr<Machine> machine;
   std::unique_ptr<AgentSession> session;
   bool created = false;  // the container is created in the guest already: Personalize comes instead of Create
-  // What the host still does for it: the VM enters `cgroup`, its tap gets its place. Wait for it before anything of the container
-  // runs, and before `network` goes. Each waits by itself when it is dropped.
+  // What the host still does for it: the VM enters `cgroup`, its tap gets its place. Wait for it before anything of the
+  // container runs, and before `network` goes. Each waits by itself when it is dropped.
   std::vector<std::future<void>> under_way;
 };
 
-/// `cgroup` stays where it is for as long as something is under way. The guest has its network, clock, names and random numbers,
-/// and the container's disks. `cgroup` exists already and has the host's limits; `staging` is an empty
-/// folder. Throws what the last way failed with; nothing is left then.
+/// `cgroup` stays where it is for as long as something is under way. The guest has its network, clock, names and random
+/// numbers, and the container's disks. `cgroup` exists already and has the host's limits; `staging` is an empty folder. Throws
+/// what the last way failed with; nothing is left then.
 RunningVm start_vm(const Configuration& configuration, const SandboxSpec& spec, const GuestSpec& guest,
                    const linux::Cgroup& cgroup, const std::filesystem::path& staging);
 

@@ -25,8 +25,8 @@ struct KeeperOptions {
   std::chrono::milliseconds quiet{300};        // after the last request, before it begins to work
 };
 
-/// Of a command line: --socket PATH [--warm N] [--memory BYTES]... [--blank PATH] [--cgroup PATH] [--quiet MILLISECONDS]. Throws
-/// kInvalidArgument.
+/// Of a command line: --socket PATH [--warm N] [--memory BYTES]... [--blank PATH] [--cgroup PATH] [--quiet MILLISECONDS].
+/// Throws kInvalidArgument.
 KeeperOptions parse_keeper_options(const std::vector<std::string>& arguments);
 
 /// Serves until standard input ends, or SIGTERM; then removes all it made. What main() returns. Throws where it can't begin.

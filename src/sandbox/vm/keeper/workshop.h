@@ -20,8 +20,8 @@ class Workshop {
   Workshop(const Configuration& configuration, const linux::Cgroup& cgroup, const std::filesystem::path& folder,
            const std::filesystem::path& blank);
 
-  /// Boots a VM, warms it up, creates `request.container` in it where there is one, saves it. Throws what it failed with; nothing
-  /// is left then.
+  /// Boots a VM, warms it up, creates `request.container` in it where there is one, saves it. Throws what it failed with;
+  /// nothing is left then.
   Template make_template(const KeeperRequest& request);
   /// Clones `from`, which has no container, and does the same with the clone: it runs, and waits for its first configuration.
   WarmMachine make_warm(const KeeperRequest& request, const Template& from);
