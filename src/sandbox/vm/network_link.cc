@@ -16,6 +16,9 @@
 #include <array>
 #include <cstring>
 #include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 #include "linux/namespace.h"
 #include "linux/netlink.h"
@@ -172,6 +175,32 @@ void set_up(NetlinkBatch& batch, int link, uint32_t mtu) {
   batch.put(IFLA_MTU, mtu);
 }
 
+/// What nobody waits for, but the end of this process.
+class LateWork {
+ public:
+  LateWork() = default;
+  ~LateWork() {
+    for (std::thread& each : threads_) {
+      each.join();
+    }
+  }
+  LateWork(const LateWork&) = delete;
+  LateWork& operator=(const LateWork&) = delete;
+  void add(std::thread work) {
+    std::lock_guard lock(mutex_);
+    threads_.push_back(std::move(work));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::thread> threads_;
+};
+
+LateWork& late_work() {
+  static LateWork work;
+  return work;
+}
+
 }  // namespace
 
 NetworkLink::NetworkLink(const std::filesystem::path& network_namespace)
@@ -228,15 +257,16 @@ NetworkLink::~NetworkLink() {
   if (link_index_ == 0) {
     return;
   }
-  try {
-    linux::run_in_network(namespace_.get(), [this] {
-      NetlinkSocket socket(NETLINK_ROUTE);
-      undo_redirect(socket, link_index_);
-      // It would go with QEMU's descriptor too, but only after QEMU's memory: so both go at the same time.
-      remove_tap(socket);
-    });
-  } catch (const std::exception&) {  // the link has gone with its namespace
-  }
+  late_work().add(std::thread([inside = std::move(namespace_), link = link_index_] {
+    try {
+      linux::run_in_network(inside.get(), [link] {
+        NetlinkSocket socket(NETLINK_ROUTE);
+        undo_redirect(socket, link);
+        remove_tap(socket);
+      });
+    } catch (const std::exception&) {  // the link has gone with its namespace
+    }
+  }));
 }
 
 }  // namespace bulkhead::sandbox::vm

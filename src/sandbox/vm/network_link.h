@@ -35,7 +35,8 @@ class NetworkLink {
  public:
   /// Takes the first link that is not the loopback. kNotFound where the container's namespace isn't there.
   explicit NetworkLink(const std::filesystem::path& network_namespace);
-  /// Removes the tap and undoes the ties, where the namespace is still there.
+  /// Has the tap removed and the ties undone, where the namespace is still there: the kernel lets 15 ms and more pass for that,
+  /// which nobody waits for but the end of this process.
   ~NetworkLink();
   NetworkLink(const NetworkLink&) = delete;
   NetworkLink& operator=(const NetworkLink&) = delete;

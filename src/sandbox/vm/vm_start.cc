@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -179,8 +180,10 @@ class Starter {
       throw system_error(fmt::format("size '{}'", unfinished.native()));
     }
     copy_sparse(open_file(fmt::format("/proc/self/fd/{}", prepared.get()), O_RDONLY).get(), disk.get());
-    std::filesystem::rename(unfinished, disks_.scratch);
-    remove.dismiss();
+    // Exchanged, and the old one removed then: a file that is renamed over another is written to the disk at once (ext4).
+    if (::renameat2(AT_FDCWD, unfinished.c_str(), AT_FDCWD, disks_.scratch.c_str(), RENAME_EXCHANGE) != 0) {
+      throw system_error(fmt::format("rename '{}'", unfinished.native()));
+    }
   }
 
   RunningVm clone(const Template& saved) const {
