@@ -72,7 +72,6 @@ void Agent::handle(const std::string& method, const std::string& payload, const 
   static const std::map<std::string, Method> kMethods = {
       {"Configure", &Agent::configure},
       {"Create", &Agent::create},
-      {"Personalize", &Agent::personalize},
       {"Start", &Agent::start},
       {"Exec", &Agent::exec},
       {"Wait", &Agent::wait},
@@ -102,6 +101,9 @@ void Agent::handle(const std::string& method, const std::string& payload, const 
 void Agent::configure(const std::string& payload, const Reply& reply) {
   configured_ = parse<wire::ConfigureRequest>(payload);
   configure_guest(configured_);
+  if (configured_.has_owner()) {
+    give_to(configured_.owner());
+  }
   reply.succeed();
 }
 
@@ -217,20 +219,19 @@ void Agent::create(const std::string& payload, const Reply& reply) {
   reply.succeed();
 }
 
-void Agent::personalize(const std::string& payload, const Reply& reply) {
-  auto request = parse<wire::PersonalizeRequest>(payload);
+/// The container that waits is this one's from now on.
+void Agent::give_to(const wire::Owner& owner) {
   live();
-  for (const wire::File& file : request.files()) {
+  for (const wire::File& file : owner.files()) {
     // In place: the container has the file itself mounted.
     std::filesystem::path path = std::filesystem::path(kFilesFolder) / file.name();
     write_existing(path, file.content());
   }
-  std::vector<std::string> env(request.env().begin(), request.env().end());
+  std::vector<std::string> env(owner.env().begin(), owner.env().end());
   if (!prepared_home_.empty() && home_in(env) == env.end()) {
     env.push_back(prepared_home_);
   }
-  sandbox_->personalize(request.hostname(), {request.args().begin(), request.args().end()}, env);
-  reply.succeed();
+  sandbox_->personalize(owner.hostname(), {owner.args().begin(), owner.args().end()}, env);
 }
 
 void Agent::adopt(const std::string& exec_id, sandbox::StartedProcess& started, Process process) {

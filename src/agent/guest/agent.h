@@ -41,7 +41,6 @@ class Agent {
   void handle(const std::string& method, const std::string& payload, const Reply& reply);
   void configure(const std::string& payload, const Reply& reply);
   void create(const std::string& payload, const Reply& reply);
-  void personalize(const std::string& payload, const Reply& reply);
   void start(const std::string& payload, const Reply& reply);
   void exec(const std::string& payload, const Reply& reply);
   void wait(const std::string& payload, const Reply& reply);
@@ -57,6 +56,7 @@ class Agent {
   void statistics(const std::string& payload, const Reply& reply);
   void release(const std::string& payload, const Reply& reply);
 
+  void give_to(const wire::Owner& owner);
   sandbox::Sandbox& live();
   Process& find(const std::string& exec_id);
   void adopt(const std::string& exec_id, sandbox::StartedProcess& started, Process process);

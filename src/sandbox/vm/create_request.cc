@@ -76,13 +76,13 @@ wire::CreateRequest make_prepared_request(const GuestSpec& guest, const ProcessI
   return request;
 }
 
-wire::PersonalizeRequest make_personalize_request(const GuestSpec& guest) {
-  wire::PersonalizeRequest request;
-  request.set_hostname(guest.spec.hostname);
-  request.mutable_args()->Assign(guest.spec.process.args.begin(), guest.spec.process.args.end());
-  request.mutable_env()->Assign(guest.spec.process.env.begin(), guest.spec.process.env.end());
-  add_files(request, guest.files, Content::kWhole);
-  return request;
+wire::Owner make_owner(const GuestSpec& guest) {
+  wire::Owner owner;
+  owner.set_hostname(guest.spec.hostname);
+  owner.mutable_args()->Assign(guest.spec.process.args.begin(), guest.spec.process.args.end());
+  owner.mutable_env()->Assign(guest.spec.process.env.begin(), guest.spec.process.env.end());
+  add_files(owner, guest.files, Content::kWhole);
+  return owner;
 }
 
 }  // namespace bulkhead::sandbox::vm

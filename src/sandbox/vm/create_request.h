@@ -21,7 +21,7 @@ agent::wire::CreateRequest make_create_request(const std::string& id, const Gues
 agent::wire::CreateRequest make_prepared_request(const GuestSpec& guest, const ProcessIo& io,
                                                  const std::filesystem::path& cache_folder);
 /// And what was left out, for the container that it became.
-agent::wire::PersonalizeRequest make_personalize_request(const GuestSpec& guest);
+agent::wire::Owner make_owner(const GuestSpec& guest);
 
 template <typename Request>
 void set_streams(Request& request, const GuestProcess& process) {

@@ -44,7 +44,7 @@ struct WarmMachine {
   UniqueFd pidfd, monitor, agent;
   UniqueFd network_namespace;  // where its tap is
   DiskChanges changes;
-  UniqueFd scratch;  // where valid: a container is created in the guest; its disk, in memory
+  UniqueFd scratch;  // where valid: a container is created in the guest; its disk, without a name
 };
 
 class Machine {

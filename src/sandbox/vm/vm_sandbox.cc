@@ -84,9 +84,7 @@ void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
 
 void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
   init_ = std::make_shared<GuestProcess>(*session_, "", guest.spec.process.terminal, std::move(spec.io));
-  if (created_) {
-    call("Personalize", make_personalize_request(guest));
-  } else {
+  if (!created_) {
     wire::CreateRequest request = make_create_request(id_, guest, spec.cache_folder);
     set_streams(request, *init_);
     call("Create", request);

@@ -156,31 +156,55 @@ class Starter {
       vm.under_way.push_back(std::async(
           std::launch::async, [&network = *vm.network, from = std::move(network_namespace)] { network.move_tap(from); }));
     }
-    if (prepared) {
-      vm.machine->stop();  // so that nothing is on its way to the disk
-      take_over(prepared);
-      vm.machine->change_scratch(open_disk(disks_.scratch, O_RDWR).file);
-      vm.machine->resume();
-    } else {
+    vm.created = prepared.valid();
+    if (!prepared) {
       vm.machine->change_image(open_disk(disks_.image, O_RDONLY).file);
       vm.machine->change_scratch(open_disk(disks_.scratch, O_RDWR).file);
+    } else if (!link_over(prepared)) {
+      vm.machine->stop();  // so that nothing is on its way to the disk
+      copy_over(prepared);
+      vm.machine->change_scratch(open_disk(disks_.scratch, O_RDWR).file);
+      vm.machine->resume();
     }
     configure(vm, kPatience);
-    vm.created = prepared.valid();
     return vm;
   }
 
-  /// The container's disk, which nobody has mounted yet, becomes the one that a guest has mounted for it.
-  void take_over(const UniqueFd& prepared) const {
-    std::filesystem::path unfinished = disks_.scratch;
-    unfinished += ".new";
+  // The container's disk, which nobody has mounted yet, becomes the one that a guest has mounted for it.
+
+  /// That file itself gets the disk's name. False where it can't have one: it is in memory, or in another file system.
+  bool link_over(const UniqueFd& prepared) const {
+    std::filesystem::path unfinished = unfinished_disk();
+    ScopeGuard remove([&] { ::unlink(unfinished.c_str()); });
+    // open(2), O_TMPFILE: so is a file without a name given one.
+    std::string file = fmt::format("/proc/self/fd/{}", prepared.get());
+    if (::linkat(AT_FDCWD, file.c_str(), AT_FDCWD, unfinished.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      return false;
+    }
+    exchange(unfinished);
+    return true;
+  }
+
+  void copy_over(const UniqueFd& prepared) const {
+    std::filesystem::path unfinished = unfinished_disk();
     ScopeGuard remove([&] { ::unlink(unfinished.c_str()); });
     UniqueFd disk = open_file(unfinished, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
     if (::ftruncate(disk.get(), static_cast<off_t>(kDiskSize)) != 0) {
       throw system_error(fmt::format("size '{}'", unfinished.native()));
     }
     copy_sparse(open_file(fmt::format("/proc/self/fd/{}", prepared.get()), O_RDONLY).get(), disk.get());
-    // Exchanged, and the old one removed then: a file that is renamed over another is written to the disk at once (ext4).
+    exchange(unfinished);
+  }
+
+  std::filesystem::path unfinished_disk() const {
+    std::filesystem::path path = disks_.scratch;
+    path += ".new";
+    return path;
+  }
+
+  /// Both files change their names, and the old disk is removed then: a file that is renamed over another is written to the
+  /// disk at once (ext4).
+  void exchange(const std::filesystem::path& unfinished) const {
     if (::renameat2(AT_FDCWD, unfinished.c_str(), AT_FDCWD, disks_.scratch.c_str(), RENAME_EXCHANGE) != 0) {
       throw system_error(fmt::format("rename '{}'", unfinished.native()));
     }
@@ -188,13 +212,13 @@ class Starter {
 
   RunningVm clone(const Template& saved) const {
     RunningVm vm;
-    if (saved.scratch) {
-      take_over(saved.scratch);
+    vm.created = saved.scratch.valid();
+    if (vm.created) {
+      copy_over(saved.scratch);
     }
     MachineRequest request = make_machine_request(vm);
     vm.machine = Machine::clone(configuration_, std::move(request), saved);
     configure(vm, kPatience);
-    vm.created = saved.scratch.valid();
     return vm;
   }
 
@@ -237,6 +261,9 @@ class Starter {
     request.set_hostname(guest_.spec.hostname.empty() ? spec_.id.substr(0, 12) : guest_.spec.hostname);
     if (vm.network) {
       fill(*request.mutable_network(), vm.network->guest());
+    }
+    if (vm.created) {
+      *request.mutable_owner() = make_owner(guest_);
     }
     wire::Empty nothing;
     try {

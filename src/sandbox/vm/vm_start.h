@@ -28,7 +28,7 @@ struct RunningVm {
   std::unique_ptr<NetworkLink> network;  // null: the container has none
   std::unique_ptr<Machine> machine;
   std::unique_ptr<AgentSession> session;
-  bool created = false;  // the container is created in the guest already: Personalize comes instead of Create
+  bool created = false;  // the container is created in the guest already, and told whose it is
   // What the host still does for it: the VM enters `cgroup`, its tap gets its place. Wait for it before anything of the
   // container runs, and before `network` goes. Each waits by itself when it is dropped.
   std::vector<std::future<void>> under_way;

@@ -63,13 +63,14 @@ Stock::Shelf& Stock::shelf_of(const KeeperRequest& request) {
   auto found = std::find_if(shelves_.begin(), shelves_.end(), [&](const Shelf& shelf) { return shelf.kind == kind; });
   if (found != shelves_.end()) {
     shelves_.splice(shelves_.begin(), shelves_, found);
-    return shelves_.front();
+  } else {
+    if (shelves_.size() == kMaxKinds) {
+      end(shelves_.back());
+      shelves_.pop_back();
+    }
+    shelves_.push_front({.kind = std::move(kind), .request = request, .made = {}, .warm = {}});
   }
-  if (shelves_.size() == kMaxKinds) {
-    end(shelves_.back());
-    shelves_.pop_back();
-  }
-  shelves_.push_front({.kind = std::move(kind), .request = request, .made = {}, .warm = {}});
+  shelves_.front().wants_warm |= request.wanted == Wanted::kWarm;
   return shelves_.front();
 }
 
@@ -147,12 +148,12 @@ std::optional<Job> Stock::next_job() {
   return shelves_.empty() ? std::nullopt : next_warm();
 }
 
-/// Half of those that wait, or one more, are for the kind that was asked for last, where that has a container; the others have
+/// None where clones are enough (configuration: "start"). Half of those that wait, or one more, are for the kind that was asked for last, where that has a container; the others have
 /// none.
 std::optional<Job> Stock::next_warm() {
   Shelf& newest = shelves_.front();
   Shelf* plain = find(newest.request.key);
-  if (plain == nullptr || !plain->made || plain->failures >= kMaxFailures) {
+  if (!newest.wants_warm || plain == nullptr || !plain->made || plain->failures >= kMaxFailures) {
     return std::nullopt;
   }
   for (Shelf& shelf : shelves_) {

@@ -58,6 +58,7 @@ class Stock {
     std::shared_ptr<const Template> made;
     std::deque<WarmMachine> warm;
     unsigned failures = 0;
+    bool wants_warm = false;  // somebody asked for one that runs
   };
 
   Shelf& shelf_of(const KeeperRequest& request);

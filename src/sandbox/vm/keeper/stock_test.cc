@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <vector>
 
 #include "sandbox/vm/keeper/memory_file.h"
@@ -108,6 +109,17 @@ TEST_F(StockTest, WhatIsMadeNext) {
   stock_.put(mine.kind(), machine());
   job = stock_.await_job();
   EXPECT_EQ(job->request.kind(), plain.kind());
+}
+
+TEST_F(StockTest, WhereOnlyClonesAreAskedForNoneWaits) {
+  KeeperRequest plain = request("", "");
+  plain.wanted = Wanted::kTemplate;
+  stock_.take(plain);
+  stock_.put(plain.kind(), made());
+  auto job = std::async(std::launch::async, [&] { return stock_.await_job(); });
+  EXPECT_EQ(job.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  stock_.take(request("", ""));
+  EXPECT_NE(job.get()->from, nullptr);
 }
 
 TEST_F(StockTest, MachinesForAnotherContainerGoWhenRoomIsNeeded) {

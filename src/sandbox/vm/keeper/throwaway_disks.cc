@@ -36,7 +36,8 @@ UniqueFd take_into_memory(const std::filesystem::path& path) {
 
 }  // namespace
 
-ThrowawayDisks::ThrowawayDisks(const std::filesystem::path& folder, const std::filesystem::path& blank) {
+ThrowawayDisks::ThrowawayDisks(const std::filesystem::path& folder, const std::filesystem::path& blank)
+    : folder_(blank.parent_path()) {
   std::filesystem::path work = folder / "vm-keeper-disks";
   remove_folder(work);
   auto clean_up = ScopeGuard([&] {
@@ -69,6 +70,15 @@ UniqueFd ThrowawayDisks::scratch() const {
   UniqueFd copy = make_memory_file("bulkhead-disk", kDiskSize);
   copy_sparse(blank_.get(), copy.get());
   return copy;
+}
+
+UniqueFd ThrowawayDisks::linkable_scratch() const {
+  UniqueFd disk(folder_.empty() ? -1 : ::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!disk || ::ftruncate(disk.get(), static_cast<off_t>(kDiskSize)) != 0) {
+    return scratch();
+  }
+  copy_sparse(blank_.get(), disk.get());
+  return disk;
 }
 
 }  // namespace bulkhead::sandbox::vm

@@ -1,4 +1,4 @@
-// The disks of VMs that have no container yet: nothing of value is on them, and they are in memory only.
+// The disks of VMs that have no container yet: nothing of value is on them, and they have no name.
 //
 // Owned by the keeper's workshop; immutable, so any thread.
 #pragma once
@@ -20,8 +20,12 @@ class ThrowawayDisks {
   UniqueFd image() const;
   /// A fresh one.
   UniqueFd scratch() const;
+  /// A fresh one that can be given a name beside the disks of containers (open(2), O_TMPFILE); where there are none, or their
+  /// file system has no such files, as scratch().
+  UniqueFd linkable_scratch() const;
 
  private:
+  std::filesystem::path folder_;  // where the blank disk is; or none
   UniqueFd image_;
   UniqueFd blank_;  // of which each scratch disk is a copy
 };

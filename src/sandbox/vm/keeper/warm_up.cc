@@ -89,7 +89,9 @@ void rehearse(AgentSession& session, const std::string& program, const std::file
   create.set_prepared(true);
   set_streams(create, *init);
   call("Create", create);
-  call("Personalize", make_personalize_request(guest));
+  wire::ConfigureRequest configure = example_configuration();
+  *configure.mutable_owner() = make_owner(guest);
+  call("Configure", configure);
   init->begin();
   try {
     call("Start", wire::Empty());

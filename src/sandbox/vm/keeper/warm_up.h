@@ -22,7 +22,7 @@ void rehearse(AgentSession& session, const std::string& program, const std::file
               std::chrono::milliseconds timeout);
 
 /// Creates a container that nobody has asked for yet, of a KeeperRequest::container, on the disks that the guest has. It waits
-/// for Personalize and Start.
+/// for its owner and for Start.
 void create_container(AgentSession& session, const std::string& container, std::chrono::milliseconds timeout);
 
 }  // namespace bulkhead::sandbox::vm

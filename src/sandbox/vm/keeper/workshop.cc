@@ -58,7 +58,8 @@ Template Workshop::make_template(const KeeperRequest& request) {
     AgentSession session(machine->take_agent_channel());
     warm_up(session, folder_, configuration.boot_timeout);
     if (!request.container.empty()) {
-      made.scratch = prepare_container(*machine, session, request, configuration.boot_timeout);
+      made.scratch = disks_.scratch();
+      prepare_container(*machine, session, request, made.scratch, configuration.boot_timeout);
     }
     // Stopped before the session ends: an agent that loses its host ends the VM.
     machine->save(made.devices, configuration.boot_timeout);
@@ -75,9 +76,9 @@ Template Workshop::make_template(const KeeperRequest& request) {
 }
 
 /// The image's own code, and what it needs of its disk, is then in the guest's memory, and translated; and a container of it is
-/// created. Its disk, in memory.
-UniqueFd Workshop::prepare_container(Machine& machine, AgentSession& session, const KeeperRequest& request,
-                                     std::chrono::milliseconds timeout) const {
+/// created on `scratch`.
+void Workshop::prepare_container(Machine& machine, AgentSession& session, const KeeperRequest& request,
+                                 const UniqueFd& scratch, std::chrono::milliseconds timeout) const {
   UniqueFd image = open_file(request.image.disk, O_RDONLY);
   if (identity_of(request.image.disk) != request.image.identity) {
     throw Error(ErrorCode::kConflict, "the image's disk is another one by now");
@@ -85,10 +86,8 @@ UniqueFd Workshop::prepare_container(Machine& machine, AgentSession& session, co
   machine.change_image(image);
   rehearse(session, request.image.program, folder_, timeout);
   rehearse(session, request.image.program, folder_, timeout);
-  UniqueFd scratch = disks_.scratch();
   machine.change_scratch(scratch);
   create_container(session, request.container, timeout);
-  return scratch;
 }
 
 WarmMachine Workshop::make_warm(const KeeperRequest& request, const Template& from) {
@@ -103,7 +102,8 @@ WarmMachine Workshop::make_warm(const KeeperRequest& request, const Template& fr
     warm_up(session, folder_, configuration.boot_timeout);
     warm_up(session, folder_, configuration.boot_timeout);
     if (!request.container.empty()) {
-      scratch = prepare_container(*machine, session, request, configuration.boot_timeout);
+      scratch = disks_.linkable_scratch();
+      prepare_container(*machine, session, request, scratch, configuration.boot_timeout);
     }
     agent = session.release();
   }
