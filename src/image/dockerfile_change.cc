@@ -123,7 +123,8 @@ std::vector<std::pair<std::string, std::string>> pairs(const char* keyword, std:
 
 void set_env(std::string_view rest, ProcessDefaults& config) {
   for (const auto& [key, value] : pairs("ENV", rest)) {
-    std::string line = key + "=" + value;
+    std::string line = key;
+    line.append("=").append(value);
     auto found = std::find_if(config.env.begin(), config.env.end(),
                               [&, prefix = key + "="](const std::string& entry) { return entry.starts_with(prefix); });
     if (found != config.env.end()) {

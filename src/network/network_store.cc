@@ -58,7 +58,7 @@ void NetworkStore::State::connect_bridge(const std::string& container_id, const 
   });
 }
 
-NetworkStore::NetworkStore(NetworkStoreOptions options, Database& database)
+NetworkStore::NetworkStore(const NetworkStoreOptions& options, Database& database)
     : state_(std::make_unique<State>(options, database)) {}
 
 NetworkStore::~NetworkStore() = default;

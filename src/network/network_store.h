@@ -49,7 +49,7 @@ struct NetworkStoreOptions {
 class NetworkStore {
  public:
   /// Cheap: reads state; the bridge and the firewall table are made at first use (`connect`) and checked for being there still.
-  NetworkStore(NetworkStoreOptions options, Database& database);
+  NetworkStore(const NetworkStoreOptions& options, Database& database);
   ~NetworkStore();
 
   std::vector<NetworkInfo> list();

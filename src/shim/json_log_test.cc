@@ -128,7 +128,7 @@ TEST_F(JsonLogTest, GoesOnInAnExistingFile) {
 TEST_F(JsonLogTest, AFullDiskLosesWholeLinesOnly) {
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  std::signal(SIGXFSZ, SIG_IGN);
+  (void)std::signal(SIGXFSZ, SIG_IGN);
   JsonLog log(log_, {});
   log.write(StreamKind::kOut, "kept\n", time_);
   rlimit tight{.rlim_cur = std::filesystem::file_size(log_) + 20, .rlim_max = before.rlim_max};

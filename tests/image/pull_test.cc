@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 
 #include "fake_registry.h"
@@ -151,7 +152,9 @@ TEST_F(PullTest, LiesAboutABlob) {
 TEST_F(PullTest, LiesAboutAManifest) {
   std::string good = repository_.manifests.at("1").second;
   FakeRepository& repository = repository_;
-  repository.set_manifest("huge", "{" + std::string(100'000'000, ' ') + "}");
+  std::string huge = "{";
+  huge.resize(100'000'000, ' ');
+  repository.set_manifest("huge", huge + "}");
   repository.set_manifest("nojson", "<html>");
   repository.set_manifest("old", R"({"schemaVersion":1})", "application/vnd.docker.distribution.manifest.v1+prettyjws");
   std::string fewer = good;
@@ -335,10 +338,10 @@ TEST_F(PullTest, OneDownloadForSeveralCallers) {
     }
     repository_.answer(request, connection);
   });
-  std::vector<std::thread> threads;
+  std::array<std::thread, 4> threads;
   std::atomic<int> good = 0;
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] {
+  for (std::thread& thread : threads) {
+    thread = std::thread([&] {
       images_->pull({.reference = server.host() + "/app:1"}, {}, nullptr);
       ++good;
     });

@@ -305,9 +305,9 @@ TEST_F(NetworkKernel, EightThreadsConnectAtOnce) {
   std::atomic<int> failures = 0;
   std::mutex mutex;
   std::set<std::string> addresses;
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 8; ++t) {
-    threads.emplace_back([&, t] {
+  std::array<std::thread, 8> threads;
+  for (size_t t = 0; t < threads.size(); ++t) {
+    threads[t] = std::thread([&, t] {
       for (int i = 0; i < 10; ++i) {
         try {
           std::string id = fmt::format("t{}-{}", t, i);
@@ -484,13 +484,13 @@ TEST_F(NetworkKernel, AvoidsSubnetsOfTheHost) {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) {
-    std::fprintf(stderr, "skipped: needs root for namespaces of its own\n");
+    (void)std::fprintf(stderr, "skipped: needs root for namespaces of its own\n");
     return 77;
   }
   mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   mount("tmpfs", "/run", "tmpfs", 0, nullptr);  // `ip netns` keeps its namespaces there
   if (std::system("ip link set lo up") != 0) {
-    std::fprintf(stderr, "failed: ip link set lo up\n");
+    (void)std::fprintf(stderr, "failed: ip link set lo up\n");
     return 1;
   }
   return RUN_ALL_TESTS();

@@ -65,9 +65,9 @@ int main(int argc, char** argv) {
   int count = argc > 2 ? std::atoi(argv[2]) : 100;
   bulkhead::sandbox::ProcessIsolation isolation;
   try {
-    std::vector<Times> all;
+    std::vector<Times> all(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) {
-      all.push_back(run_once(isolation, argv[1], i));
+      all[static_cast<size_t>(i)] = run_once(isolation, argv[1], i);
     }
     std::sort(all.begin(), all.end(), [](const Times& a, const Times& b) { return a.total() < b.total(); });
     const Times& median = all[all.size() / 2];

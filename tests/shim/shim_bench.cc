@@ -15,6 +15,7 @@
 
 #include "support/files.h"
 #include "support/random.h"
+#include "support/spawn.h"
 #include "task/client.h"
 
 namespace {
@@ -105,11 +106,11 @@ void run_through_shim(const Bundle& bundle, Timings& timings) {
 }
 
 void run_crun(const Bundle& bundle) {
-  pid_t pid = ::vfork();
-  if (pid == 0) {
-    ::execlp("crun", "crun", "run", "--bundle", bundle.path().c_str(), bundle.id().c_str(), nullptr);
-    ::_exit(127);
-  }
+  pid_t pid = bulkhead::spawn({.program = "crun",
+                               .arguments = {"crun", "run", "--bundle", bundle.path().native(), bundle.id()},
+                               .folder = {},
+                               .out = STDOUT_FILENO,
+                               .err = STDERR_FILENO});
   int status = 0;
   ::waitpid(pid, &status, 0);
 }

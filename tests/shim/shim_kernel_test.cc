@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <functional>
 #include <future>
 #include <thread>
@@ -83,9 +84,9 @@ TEST_F(ShimTest, GivesTheContainerCleanSignalsAndDescriptors) {
 TEST_F(ShimTest, ManyWaitersAllHear) {
   prepare("sleep 0.2; exit 3");
   create();
-  std::vector<std::future<uint32_t>> waiters;
-  for (int i = 0; i < 20; ++i) {
-    waiters.push_back(std::async(std::launch::async, [&] { return wait(); }));
+  std::array<std::future<uint32_t>, 20> waiters;
+  for (auto& waiter : waiters) {
+    waiter = std::async(std::launch::async, [&] { return wait(); });
   }
   start();
   for (auto& waiter : waiters) {

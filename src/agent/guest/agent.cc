@@ -70,21 +70,11 @@ Agent::Agent(EventLoop& loop, UniqueFd port)
 
 void Agent::handle(const std::string& method, const std::string& payload, const Reply& reply) {
   static const std::map<std::string, Method> kMethods = {
-      {"Configure", &Agent::configure},
-      {"Create", &Agent::create},
-      {"Start", &Agent::start},
-      {"Exec", &Agent::exec},
-      {"Wait", &Agent::wait},
-      {"Read", &Agent::read},
-      {"Write", &Agent::write},
-      {"Signal", &Agent::signal},
-      {"Resize", &Agent::resize},
-      {"Update", &Agent::update},
-      {"Release", &Agent::release},
-      {"Statistics", &Agent::statistics},
-      {"Processes", &Agent::processes},
-      {"Measure", &Agent::measure},
-      {"Files", &Agent::files},
+      {"Configure", &Agent::configure}, {"Create", &Agent::create},   {"Start", &Agent::start},
+      {"Exec", &Agent::exec},           {"Wait", &Agent::wait},       {"Read", &Agent::read},
+      {"Write", &Agent::write},         {"Signal", &Agent::signal},   {"Resize", &Agent::resize},
+      {"Update", &Agent::update},       {"Release", &Agent::release}, {"Statistics", &Agent::statistics},
+      {"Processes", &Agent::processes}, {"Measure", &Agent::measure}, {"Files", &Agent::files},
       {"Close", &Agent::close},
   };
   if (method == "Ping") {

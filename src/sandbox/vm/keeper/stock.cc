@@ -148,8 +148,8 @@ std::optional<Job> Stock::next_job() {
   return shelves_.empty() ? std::nullopt : next_warm();
 }
 
-/// None where clones are enough (configuration: "start"). Half of those that wait, or one more, are for the kind that was asked for last, where that has a container; the others have
-/// none.
+/// None where clones are enough (configuration: "start"). Half of those that wait, or one more, are for the kind that was asked
+/// for last, where that has a container; the others have none.
 std::optional<Job> Stock::next_warm() {
   Shelf& newest = shelves_.front();
   Shelf* plain = find(newest.request.key);

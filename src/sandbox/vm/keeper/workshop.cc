@@ -77,8 +77,8 @@ Template Workshop::make_template(const KeeperRequest& request) {
 
 /// The image's own code, and what it needs of its disk, is then in the guest's memory, and translated; and a container of it is
 /// created on `scratch`.
-void Workshop::prepare_container(Machine& machine, AgentSession& session, const KeeperRequest& request,
-                                 const UniqueFd& scratch, std::chrono::milliseconds timeout) const {
+void Workshop::prepare_container(Machine& machine, AgentSession& session, const KeeperRequest& request, const UniqueFd& scratch,
+                                 std::chrono::milliseconds timeout) const {
   UniqueFd image = open_file(request.image.disk, O_RDONLY);
   if (identity_of(request.image.disk) != request.image.identity) {
     throw Error(ErrorCode::kConflict, "the image's disk is another one by now");

@@ -28,8 +28,8 @@ class Workshop {
 
  private:
   MachineRequest prepare(const KeeperRequest& request, UniqueFd& network_namespace);
-  void prepare_container(Machine& machine, AgentSession& session, const KeeperRequest& request,
-                                const UniqueFd& scratch, std::chrono::milliseconds timeout) const;
+  void prepare_container(Machine& machine, AgentSession& session, const KeeperRequest& request, const UniqueFd& scratch,
+                         std::chrono::milliseconds timeout) const;
   Configuration configuration_of(const KeeperRequest& request) const;
 
   const Configuration& configuration_;
