@@ -45,6 +45,16 @@ class Engine:
         assert status["StatusCode"] == 0, status
         return seconds
 
+    def settle(self):
+        """What is still done in the background is not for the next one to pay."""
+        time.sleep(1)
+
+    def run_rested(self, network):
+        """As run, with a pause after it."""
+        seconds = self.run(network)
+        self.settle()
+        return seconds
+
     def spawn(self, *command):
         begin = time.perf_counter()
         done = subprocess.run([self.client, *command], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -158,13 +168,8 @@ class Machines(Engine):
         return body
 
     def settle(self):
-        """What the keeper prepares in the background is not for others to pay."""
-        time.sleep(0 if self.way == "cold" else 4)
-
-    def run_machine(self, network):
-        seconds = self.run(network)
-        self.settle()
-        return seconds
+        """The keeper prepares the next ones."""
+        time.sleep(1 if self.way == "cold" else 4)
 
     def exec_machine(self):
         return self.exec()

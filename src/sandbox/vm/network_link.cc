@@ -7,6 +7,7 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/tc_act/tc_mirred.h>
+#include <linux/veth.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
@@ -162,17 +163,61 @@ void undo_redirect(NetlinkSocket& socket, int link) {
   socket.execute(std::move(batch), linux::Missing::kFine);
 }
 
-void remove_tap(NetlinkSocket& socket) {
-  if (int index = static_cast<int>(::if_nametoindex(kTapName)); index != 0) {
+void remove_link(NetlinkSocket& socket, const char* name) {
+  if (int index = static_cast<int>(::if_nametoindex(name)); index != 0) {
     NetlinkBatch batch;
-    batch.request(RTM_DELLINK, 0, ifinfomsg{.ifi_index = index}, "remove a VM's tap");
+    batch.request(RTM_DELLINK, 0, ifinfomsg{.ifi_index = index}, fmt::format("remove a VM's link '{}'", name));
     socket.execute(std::move(batch), linux::Missing::kFine);
   }
 }
 
+/// No address of its own by which it would speak up for itself (kernel: Documentation/networking/ip-sysctl.rst, disable_ipv6).
+void silence(const char* name) {
+  try {
+    write_existing(fmt::format("/proc/sys/net/ipv6/conf/{}/disable_ipv6", name), "1");
+  } catch (const Error&) {  // a kernel without IPv6; or a few packets that nobody asked for
+  }
+}
+
+int index_of(const char* name) {
+  int index = static_cast<int>(::if_nametoindex(name));
+  if (index == 0) {
+    throw system_error(fmt::format("find a VM's link '{}'", name));
+  }
+  return index;
+}
+
 void set_up(NetlinkBatch& batch, int link, uint32_t mtu) {
-  batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link, .ifi_flags = IFF_UP, .ifi_change = IFF_UP}, "set a tap up");
+  batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link, .ifi_flags = IFF_UP, .ifi_change = IFF_UP}, "set a VM's link up");
   batch.put(IFLA_MTU, mtu);
+}
+
+// A pair of links between the container's namespace and that of its VM's tap: the ends' names.
+constexpr const char* kNearEnd = "bulkhead-vm";
+constexpr const char* kFarEnd = "bulkhead-net";
+
+void make_pair(int far_namespace) {
+  NetlinkBatch batch;
+  batch.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{}, fmt::format("add link '{}'", kNearEnd));
+  batch.put(IFLA_IFNAME, std::string(kNearEnd));
+  batch.nest(IFLA_LINKINFO, [&] {
+    batch.put(IFLA_INFO_KIND, "veth", 4);
+    batch.nest(IFLA_INFO_DATA, [&] {
+      batch.nest(VETH_INFO_PEER, [&] {
+        ifinfomsg far{};
+        batch.append(&far, sizeof(far));
+        batch.put(IFLA_IFNAME, std::string(kFarEnd));
+        batch.put(IFLA_NET_NS_FD, static_cast<uint32_t>(far_namespace));
+      });
+    });
+  });
+  NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
+}
+
+void tie_links(int one, int other, NetlinkBatch batch) {
+  redirect(batch, one, other);
+  redirect(batch, other, one);
+  NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
 }
 
 /// What nobody waits for, but the end of this process.
@@ -219,35 +264,38 @@ UniqueFd NetworkLink::make_tap() {
   UniqueFd tap;
   linux::run_in_network(namespace_.get(), [&] {
     tap = vm::make_tap();
-    tie();
+    tie(kTapName);
   });
   return tap;
 }
 
-void NetworkLink::move_tap(const UniqueFd& from) {
-  linux::run_in_network(from.get(), [this] {
-    int index = static_cast<int>(::if_nametoindex(kTapName));
-    if (index == 0) {
-      throw system_error("find a VM's tap");
+void NetworkLink::reach_tap(UniqueFd elsewhere) {
+  elsewhere_ = std::move(elsewhere);
+  linux::run_in_network(namespace_.get(), [&] {
+    make_pair(elsewhere_.get());
+    tie(kNearEnd);
+  });
+  linux::run_in_network(elsewhere_.get(), [this] {
+    for (const char* name : {kFarEnd, kTapName}) {
+      silence(name);
     }
     NetlinkBatch batch;
-    batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = index}, "move a VM's tap into the container's network namespace");
-    batch.put(IFLA_NET_NS_FD, static_cast<uint32_t>(namespace_.get()));
-    NetlinkSocket(NETLINK_ROUTE).execute(std::move(batch));
+    set_up(batch, index_of(kFarEnd), guest_.mtu);
+    set_up(batch, index_of(kTapName), guest_.mtu);
+    tie_links(index_of(kFarEnd), index_of(kTapName), std::move(batch));
   });
-  linux::run_in_network(namespace_.get(), [this] { tie(); });
 }
 
-void NetworkLink::tie() {
-  int index = static_cast<int>(::if_nametoindex(kTapName));
-  NetlinkSocket socket(NETLINK_ROUTE);
+/// The namespace's own link, and ours.
+void NetworkLink::tie(const char* to) {
+  int index = index_of(to);
+  silence(to);
   NetlinkBatch batch;
   set_up(batch, index, guest_.mtu);
-  redirect(batch, link_index_, index);
-  redirect(batch, index, link_index_);
   try {
-    socket.execute(std::move(batch));
+    tie_links(link_index_, index, std::move(batch));
   } catch (const Error&) {
+    NetlinkSocket socket(NETLINK_ROUTE);
     undo_redirect(socket, link_index_);
     throw;
   }
@@ -257,12 +305,16 @@ NetworkLink::~NetworkLink() {
   if (link_index_ == 0) {
     return;
   }
-  late_work().add(std::thread([inside = std::move(namespace_), link = link_index_] {
+  late_work().add(std::thread([inside = std::move(namespace_), elsewhere = std::move(elsewhere_), link = link_index_] {
     try {
       linux::run_in_network(inside.get(), [link] {
         NetlinkSocket socket(NETLINK_ROUTE);
         undo_redirect(socket, link);
-        remove_tap(socket);
+      });
+      linux::run_in_network(elsewhere ? elsewhere.get() : inside.get(), [] {
+        NetlinkSocket socket(NETLINK_ROUTE);
+        remove_link(socket, kTapName);
+        remove_link(socket, kFarEnd);
       });
     } catch (const std::exception&) {  // the link has gone with its namespace
     }

@@ -1,5 +1,6 @@
-// A VM's way into a container's network namespace: a tap beside the namespace's own link (a veth of the engine or of CNI), the
-// two tied together by tc, and what the guest must know to be that link: its MAC, addresses and routes.
+// A VM's way into a container's network namespace: a tap beside the namespace's own link (a veth of the engine or of CNI), or a
+// way to a tap elsewhere, the two tied together by tc, and what the guest must know to be that link: its MAC, addresses and
+// routes.
 //
 // Owned by the sandbox; one thread at a time. Each call works in a short-lived thread inside the namespace.
 #pragma once
@@ -35,8 +36,8 @@ class NetworkLink {
  public:
   /// Takes the first link that is not the loopback. kNotFound where the container's namespace isn't there.
   explicit NetworkLink(const std::filesystem::path& network_namespace);
-  /// Has the tap removed and the ties undone, where the namespace is still there: the kernel lets 15 ms and more pass for that,
-  /// which nobody waits for but the end of this process.
+  /// Has what was made removed and the ties undone, where the namespace is still there: the kernel lets 15 ms and more pass for
+  /// that, which nobody waits for but the end of this process.
   ~NetworkLink();
   NetworkLink(const NetworkLink&) = delete;
   NetworkLink& operator=(const NetworkLink&) = delete;
@@ -46,14 +47,15 @@ class NetworkLink {
   const GuestLink& guest() const { return guest_; }
   /// A tap of its own, for QEMU.
   UniqueFd make_tap();
-  /// Or that of a VM which waited: it is in the namespace `from`, as make_idle_tap() makes them. The kernel lets some tens of
-  /// milliseconds pass for this.
-  void move_tap(const UniqueFd& from);
+  /// Or that of a VM which waited: it stays in the namespace `elsewhere`, as make_idle_tap() makes them, and is reached by a
+  /// pair of links. To move it here would be one step less for each packet, but takes the kernel 15 ms and more (rcu_barrier()
+  /// in dev_change_net_namespace()).
+  void reach_tap(UniqueFd elsewhere);
 
  private:
-  void tie();
+  void tie(const char* to);
 
-  UniqueFd namespace_;
+  UniqueFd namespace_, elsewhere_;
   int link_index_ = 0;
   GuestLink guest_;
 };

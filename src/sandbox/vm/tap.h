@@ -1,8 +1,8 @@
 // A VM's own end of a network: a tap that QEMU holds by its descriptor, wherever the device itself is.
 //
 // The guest agrees with its network card once, as it boots, about what the card does for it (checksums, large segments). So
-// every VM has a tap of the same kind from the start, and one that has no network yet has it in an empty namespace: it is moved
-// into the container's later, and QEMU sees no difference.
+// every VM has a tap of the same kind from the start; one that has no network yet has it in an empty namespace, where
+// network_link.h reaches it.
 #pragma once
 
 #include <string>

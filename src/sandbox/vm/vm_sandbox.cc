@@ -79,7 +79,8 @@ void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
   machine_ = std::move(vm.machine);
   session_ = std::move(vm.session);
   created_ = vm.created;
-  under_way_ = std::move(vm.under_way);
+  is_connected_ = std::move(vm.is_connected);
+  enters_cgroup_ = std::move(vm.enters_cgroup);
 }
 
 void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
@@ -89,15 +90,10 @@ void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
     set_streams(request, *init_);
     call("Create", request);
   }
-  finish_start();
-  init_->begin();
-}
-
-/// From here on the host's limits hold, and the guest's network leads somewhere.
-void VmSandbox::finish_start() {
-  for (std::future<void>& each : std::exchange(under_way_, {})) {
-    each.get();
+  if (is_connected_.valid()) {
+    is_connected_.get();
   }
+  init_->begin();
 }
 
 void VmSandbox::call(const char* method, const google::protobuf::MessageLite& request, google::protobuf::MessageLite& response,
@@ -147,7 +143,12 @@ GuestProcess& VmSandbox::find(const std::string& exec_id) {
   return *found->second;
 }
 
-void VmSandbox::start() { call("Start", wire::Empty()); }
+void VmSandbox::start() {
+  call("Start", wire::Empty());
+  if (enters_cgroup_.valid()) {
+    enters_cgroup_.get();  // the host's limits on QEMU hold from here on; the container's own, in the guest, always have
+  }
+}
 
 StartedProcess& VmSandbox::exec(const std::string& exec_id, const oci::Process& process, ProcessIo io) {
   if (exec_id.empty() || execs_.contains(exec_id)) {
@@ -398,7 +399,11 @@ void VmSandbox::destroy() {
   if (destroyed_) {
     return;
   }
-  under_way_.clear();  // waits for each
+  for (std::future<void>* each : {&is_connected_, &enters_cgroup_}) {
+    if (each->valid()) {
+      each->wait();
+    }
+  }
   if (!discarded_) {
     release_guest();
   }

@@ -53,7 +53,6 @@ class VmSandbox final : public Sandbox {
   void call(const char* method, const google::protobuf::MessageLite& request, google::protobuf::MessageLite& response,
             std::chrono::milliseconds timeout);
   void call(const char* method, const google::protobuf::MessageLite& request);
-  void finish_start();
   void call_later(const char* method, std::shared_ptr<google::protobuf::MessageLite> request);
   GuestProcess& find(const std::string& exec_id);
   void need_running() const;
@@ -67,7 +66,7 @@ class VmSandbox final : public Sandbox {
   std::filesystem::path staging_;
   linux::Cgroup cgroup_;
   std::unique_ptr<NetworkLink> network_;
-  std::vector<std::future<void>> under_way_;  // see RunningVm
+  std::future<void> is_connected_, enters_cgroup_;  // see RunningVm
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<AgentSession> session_;
   bool created_ = false;  // see RunningVm

@@ -149,12 +149,14 @@ class Starter {
     UniqueFd network_namespace = std::move(warm.network_namespace);
     UniqueFd prepared = std::move(warm.scratch);
     vm.machine = Machine::adopt(configuration_, std::move(warm));
-    // The host's kernel takes its time for both (docs/decisions/0003); the container is created in the guest meanwhile.
-    vm.under_way.push_back(std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); }));
+    // The host's kernel takes its time for the first (docs/decisions/0003); the guest does its part meanwhile.
+    vm.enters_cgroup = std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); });
     find_network(vm);
     if (vm.network) {
-      vm.under_way.push_back(std::async(
-          std::launch::async, [&network = *vm.network, from = std::move(network_namespace)] { network.move_tap(from); }));
+      vm.is_connected =
+          std::async(std::launch::async, [&network = *vm.network, elsewhere = std::move(network_namespace)]() mutable {
+            network.reach_tap(std::move(elsewhere));
+          });
     }
     vm.created = prepared.valid();
     if (!prepared) {

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <future>
 #include <memory>
-#include <vector>
 
 #include "linux/cgroup.h"
 #include "sandbox/sandbox.h"
@@ -29,12 +28,12 @@ struct RunningVm {
   std::unique_ptr<Machine> machine;
   std::unique_ptr<AgentSession> session;
   bool created = false;  // the container is created in the guest already, and told whose it is
-  // What the host still does for it: the VM enters `cgroup`, its tap gets its place. Wait for it before anything of the
-  // container runs, and before `network` goes. Each waits by itself when it is dropped.
-  std::vector<std::future<void>> under_way;
+  // What the host still does for it, where it is valid. Each waits by itself when it is dropped.
+  std::future<void> is_connected;   // wait for it before anything of the container runs, and before `network` goes
+  std::future<void> enters_cgroup;  // before anybody is told that it runs
 };
 
-/// `cgroup` stays where it is for as long as something is under way. The guest has its network, clock, names and random
+/// `cgroup` stays where it is for as long as the VM enters it. The guest has its network, clock, names and random
 /// numbers, and the container's disks. `cgroup` exists already and has the host's limits; `staging` is an empty folder. Throws
 /// what the last way failed with; nothing is left then.
 RunningVm start_vm(const Configuration& configuration, const SandboxSpec& spec, const GuestSpec& guest,
