@@ -153,6 +153,9 @@ oci::Spec loading_spec(const std::string& program) {
   spec.process.no_new_privileges = true;
   spec.root.readonly = true;
   spec.linux_.seccomp = make_loading_seccomp();
+  // SECURITY: memory that it touches stays with the host for as long as VMs of its kind are kept.
+  spec.linux_.resources.memory_limit = 64L << 20;
+  spec.linux_.resources.pids_limit = 16;
   return spec;
 }
 

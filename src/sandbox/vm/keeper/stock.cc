@@ -15,7 +15,6 @@ namespace bulkhead::sandbox::vm {
 namespace {
 
 constexpr size_t kMaxKinds = 4;  // each template holds some tens of megabytes
-constexpr unsigned kMaxFailures = 3;
 
 UniqueFd duplicate(const UniqueFd& file) {
   UniqueFd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
@@ -132,7 +131,7 @@ void Stock::remove(const std::string& kind) {
   if (Shelf* shelf = find(kind)) {
     end(*shelf);
     shelf->made.reset();
-    ++shelf->failures;
+    ++shelf->broken;
   }
 }
 
@@ -140,7 +139,7 @@ void Stock::remove(const std::string& kind) {
 std::optional<Job> Stock::next_job() {
   for (bool with_container : {false, true}) {
     for (const Shelf& shelf : shelves_) {
-      if (!shelf.made && shelf.failures < kMaxFailures && shelf.request.container.empty() != with_container) {
+      if (!shelf.made && !shelf.is_hopeless() && shelf.request.container.empty() != with_container) {
         return Job{.request = shelf.request, .from = {}};
       }
     }
@@ -153,13 +152,13 @@ std::optional<Job> Stock::next_job() {
 std::optional<Job> Stock::next_warm() {
   Shelf& newest = shelves_.front();
   Shelf* plain = find(newest.request.key);
-  if (!newest.wants_warm || plain == nullptr || !plain->made || plain->failures >= kMaxFailures) {
+  if (!newest.wants_warm || plain == nullptr || !plain->made || plain->is_hopeless()) {
     return std::nullopt;
   }
   for (Shelf& shelf : shelves_) {
     std::erase_if(shelf.warm, [](const WarmMachine& warm) { return has_ended(warm.pidfd); });
   }
-  unsigned prepared = &newest == plain || newest.failures >= kMaxFailures ? 0 : (warm_ + 1) / 2;
+  unsigned prepared = &newest == plain || newest.is_hopeless() ? 0 : (warm_ + 1) / 2;
   if (newest.warm.size() < prepared && &newest != plain) {
     make_room(newest, *plain, warm_ - prepared);
     return Job{.request = newest.request, .from = plain->made};

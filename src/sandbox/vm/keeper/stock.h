@@ -51,14 +51,18 @@ class Stock {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr unsigned kMaxFailures = 3;
 
   struct Shelf {
     std::string kind;
     KeeperRequest request;
     std::shared_ptr<const Template> made;
     std::deque<WarmMachine> warm;
-    unsigned failures = 0;
+    unsigned failures = 0;    // to make one
+    unsigned broken = 0;      // that were made
     bool wants_warm = false;  // somebody asked for one that runs
+
+    bool is_hopeless() const { return failures >= kMaxFailures || broken >= kMaxFailures; }
   };
 
   Shelf& shelf_of(const KeeperRequest& request);

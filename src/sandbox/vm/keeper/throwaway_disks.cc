@@ -77,7 +77,11 @@ UniqueFd ThrowawayDisks::linkable_scratch() const {
   if (!disk || ::ftruncate(disk.get(), static_cast<off_t>(kDiskSize)) != 0) {
     return scratch();
   }
-  copy_sparse(blank_.get(), disk.get());
+  try {
+    copy_sparse(blank_.get(), disk.get());
+  } catch (const Error&) {  // no room
+    return scratch();
+  }
   return disk;
 }
 
