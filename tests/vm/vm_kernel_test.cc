@@ -214,18 +214,20 @@ TEST_F(VmTest, QemuIsJailed) {
   EXPECT_THAT(files, HasSubstr("image.erofs"));
 }
 
+/// As the engine makes it: a namespace with one end of a veth, named eth0; here the other end is in a namespace too.
+std::string make_network(const std::string& id) {
+  EXPECT_EQ(output_of(fmt::format(
+                "(set -e; ip netns add {0}; ip netns add {0}h; ip link add {1} netns {0}h type veth peer name eth0 netns {0}; "
+                "ip -n {0}h addr add 10.99.0.1/24 dev {1}; ip -n {0}h link set {1} up; "
+                "ip -n {0} addr add 10.99.0.2/24 dev eth0; ip -n {0} link set eth0 up; ip -n {0} route add default via "
+                "10.99.0.1) 2>&1",
+                id, id.substr(0, 10))),
+            "");
+  return "/run/netns/" + id;
+}
+
 TEST_F(VmTest, NetworkOfAVeth) {
-  // As the engine makes it: a namespace with one end of a veth, named eth0; here the other end is in a namespace too.
-  std::string netns = "/run/netns/" + id_;
-  std::string host = id_.substr(0, 10);
-  auto run_all = [](const std::string& commands) { return output_of("set -e; " + commands + " 2>&1"); };
-  ASSERT_EQ(
-      run_all(fmt::format(
-          "ip netns add {0}; ip netns add {0}h; ip link add {1} netns {0}h type veth peer name eth0 netns {0}; "
-          "ip -n {0}h addr add 10.99.0.1/24 dev {1}; ip -n {0}h link set {1} up; "
-          "ip -n {0} addr add 10.99.0.2/24 dev eth0; ip -n {0} link set eth0 up; ip -n {0} route add default via 10.99.0.1",
-          id_, host)),
-      "");
+  std::string netns = make_network(id_);
   auto remove = ScopeGuard([&] { output_of(fmt::format("ip netns del {0}; ip netns del {0}h", id_)); });
   oci::Spec spec =
       make_spec(shell("ip addr show eth0; ip route; ping -c 2 -W 2 10.99.0.1; cat /etc/resolv.conf; nc -l -p 8080 -w 20"));
@@ -260,6 +262,39 @@ TEST_F(VmTest, NetworkOfAVeth) {
     left = output_of(fmt::format("ip -n {0} -o link | grep bulkhead; tc -n {0} qdisc show dev eth0 | grep ingress", id_));
   }
   EXPECT_EQ(left, "");
+}
+
+TEST_F(VmTest, ANetworkNamespaceIsOneVmsAlone) {
+  std::string netns = make_network(id_);
+  auto remove = ScopeGuard([&] { output_of(fmt::format("ip netns del {0}; ip netns del {0}h", id_)); });
+  // What a shim leaves that was killed: packets are led to a link that has gone.
+  ASSERT_EQ(
+      output_of(fmt::format("(set -e; ip -n {0} link add gone type veth peer name too; tc -n {0} qdisc add dev eth0 ingress; "
+                            "tc -n {0} filter add dev eth0 parent ffff: protocol all prio 1 u32 match u32 0 0 action mirred "
+                            "egress redirect dev gone; ip -n {0} link del gone) 2>&1",
+                            id_)),
+      "");
+  oci::Spec spec = make_spec(shell("ping -c 1 -W 2 10.99.0.1; read line; ping -c 1 -W 2 10.99.0.1"));
+  spec.linux_.namespaces[1].path = netns;
+  PipeEnds pipes = make_pipes();
+  auto first = create(spec, std::move(pipes.theirs));
+  first->start();
+  EXPECT_THAT(read_until(pipes.ours.out.get(), "loss"), HasSubstr(" 0% packet loss"));
+  SandboxSpec another = sandbox_spec(spec, {});
+  another.id += "-2";
+  another.spec.linux_.cgroups_path += "-2";
+  another.state_folder = folder_ / "another-state";
+  make_folders(another.state_folder);
+  try {
+    VmIsolation(configuration()).create(std::move(another));
+    ADD_FAILURE() << "a second VM in the same network namespace";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kConflict);
+    EXPECT_THAT(error.message(), HasSubstr("another VM has this network"));
+  }
+  write_all(pipes.ours.in.get(), "\n");
+  EXPECT_THAT(read_to_end(pipes.ours.out.get()), HasSubstr(" 0% packet loss"));
+  first->destroy();
 }
 
 TEST_F(VmTest, BindMountsAreSeenFromBothSides) {

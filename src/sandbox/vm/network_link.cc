@@ -15,10 +15,14 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <exception>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "linux/namespace.h"
@@ -50,14 +54,29 @@ std::string mac_text(std::string_view bytes) {
   return text;
 }
 
-/// The first Ethernet link: its index, 0 where there is none; MAC and MTU go to `guest`.
+// A pair of links between the container's namespace and that of its VM's tap: the ends' names.
+constexpr const char* kNearEnd = "bulkhead-vm";
+constexpr const char* kFarEnd = "bulkhead-net";
+
+bool is_ours(const nlmsghdr& message) {
+  bool ours = false;
+  linux::for_each_attribute(message, sizeof(ifinfomsg), [&](uint16_t type, std::string_view bytes) {
+    if (type == IFLA_IFNAME) {
+      std::string name(bytes.data(), bytes.empty() ? 0 : bytes.size() - 1);
+      ours = name == kTapName || name == kNearEnd;
+    }
+  });
+  return ours;
+}
+
+/// The first Ethernet link that is not ours: its index, 0 where there is none; MAC and MTU go to `guest`.
 int find_ethernet(NetlinkSocket& socket, GuestLink& guest) {
   NetlinkBatch batch;
   batch.request(RTM_GETLINK, NLM_F_DUMP, ifinfomsg{}, "list links");
   int index = 0;
   socket.query(std::move(batch), [&](const nlmsghdr& message) {
     const auto* header = static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
-    if (index != 0 || header->ifi_type != ARPHRD_ETHER) {
+    if (index != 0 || header->ifi_type != ARPHRD_ETHER || is_ours(message)) {
       return;
     }
     index = header->ifi_index;
@@ -163,10 +182,10 @@ void undo_redirect(NetlinkSocket& socket, int link) {
   socket.execute(std::move(batch), linux::Missing::kFine);
 }
 
-void remove_link(NetlinkSocket& socket, const char* name) {
-  if (int index = static_cast<int>(::if_nametoindex(name)); index != 0) {
+void remove_link(NetlinkSocket& socket, int index) {
+  if (index != 0) {
     NetlinkBatch batch;
-    batch.request(RTM_DELLINK, 0, ifinfomsg{.ifi_index = index}, fmt::format("remove a VM's link '{}'", name));
+    batch.request(RTM_DELLINK, 0, ifinfomsg{.ifi_index = index}, "remove a VM's link");
     socket.execute(std::move(batch), linux::Missing::kFine);
   }
 }
@@ -191,10 +210,6 @@ void set_up(NetlinkBatch& batch, int link, uint32_t mtu) {
   batch.request(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = link, .ifi_flags = IFF_UP, .ifi_change = IFF_UP}, "set a VM's link up");
   batch.put(IFLA_MTU, mtu);
 }
-
-// A pair of links between the container's namespace and that of its VM's tap: the ends' names.
-constexpr const char* kNearEnd = "bulkhead-vm";
-constexpr const char* kFarEnd = "bulkhead-net";
 
 void make_pair(int far_namespace) {
   NetlinkBatch batch;
@@ -231,9 +246,9 @@ class LateWork {
   }
   LateWork(const LateWork&) = delete;
   LateWork& operator=(const LateWork&) = delete;
-  void add(std::thread work) {
+  void add(std::function<void()> work) {
     std::lock_guard lock(mutex_);
-    threads_.push_back(std::move(work));
+    threads_.emplace_back(std::move(work));
   }
 
  private:
@@ -246,6 +261,18 @@ LateWork& late_work() {
   return work;
 }
 
+/// One that is about to go may still be there: who ended its container didn't wait for that.
+void await_no_other() {
+  constexpr int kTries = 100;
+  for (int tries = 0; ::if_nametoindex(kTapName) != 0 || ::if_nametoindex(kNearEnd) != 0; ++tries) {
+    if (tries == kTries) {
+      throw Error(ErrorCode::kConflict,
+                  "another VM has this network: containers with hyperv isolation can't share a network namespace");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
 }  // namespace
 
 NetworkLink::NetworkLink(const std::filesystem::path& network_namespace)
@@ -256,6 +283,7 @@ NetworkLink::NetworkLink(const std::filesystem::path& network_namespace)
     if (link_index_ != 0) {
       read_addresses(socket, link_index_, guest_);
       read_routes(socket, link_index_, guest_);
+      await_no_other();
     }
   });
 }
@@ -264,18 +292,21 @@ UniqueFd NetworkLink::make_tap() {
   UniqueFd tap;
   linux::run_in_network(namespace_.get(), [&] {
     tap = vm::make_tap();
-    tie(kTapName);
+    made_.own_tap = index_of(kTapName);
+    silence(kTapName);
+    tie(made_.own_tap);
   });
   return tap;
 }
 
 void NetworkLink::reach_tap(UniqueFd elsewhere) {
-  elsewhere_ = std::move(elsewhere);
+  made_.elsewhere = std::move(elsewhere);
   linux::run_in_network(namespace_.get(), [&] {
-    make_pair(elsewhere_.get());
-    tie(kNearEnd);
+    make_pair(made_.elsewhere.get());
+    silence(kNearEnd);
+    tie(index_of(kNearEnd));
   });
-  linux::run_in_network(elsewhere_.get(), [this] {
+  linux::run_in_network(made_.elsewhere.get(), [this] {
     for (const char* name : {kFarEnd, kTapName}) {
       silence(name);
     }
@@ -287,38 +318,62 @@ void NetworkLink::reach_tap(UniqueFd elsewhere) {
 }
 
 /// The namespace's own link, and ours.
-void NetworkLink::tie(const char* to) {
-  int index = index_of(to);
-  silence(to);
+void NetworkLink::tie(int to) {
+  NetlinkSocket socket(NETLINK_ROUTE);
+  undo_redirect(socket, link_index_);  // of a VM whose shim was killed: its filter would throw everything away
+  made_.tied = link_index_;
   NetlinkBatch batch;
-  set_up(batch, index, guest_.mtu);
+  set_up(batch, to, guest_.mtu);
+  tie_links(link_index_, to, std::move(batch));
+}
+
+void NetworkLink::undo(const Made& made) noexcept {
   try {
-    tie_links(link_index_, index, std::move(batch));
-  } catch (const Error&) {
-    NetlinkSocket socket(NETLINK_ROUTE);
-    undo_redirect(socket, link_index_);
-    throw;
+    linux::run_in_network(made.inside.get(), [&] {
+      NetlinkSocket socket(NETLINK_ROUTE);
+      if (made.tied != 0) {
+        undo_redirect(socket, made.tied);
+      }
+      remove_link(socket, made.own_tap);
+    });
+    if (made.elsewhere) {
+      linux::run_in_network(made.elsewhere.get(), [] {
+        NetlinkSocket socket(NETLINK_ROUTE);
+        remove_link(socket, static_cast<int>(::if_nametoindex(kTapName)));
+        remove_link(socket, static_cast<int>(::if_nametoindex(kFarEnd)));
+      });
+    }
+  } catch (const std::exception&) {  // it has gone with its namespace
   }
 }
 
-NetworkLink::~NetworkLink() {
-  if (link_index_ == 0) {
+NetworkLink::Made NetworkLink::take_made() {
+  Made made = std::exchange(made_, {});
+  made.inside.reset(::fcntl(namespace_.get(), F_DUPFD_CLOEXEC, 3));
+  return made;
+}
+
+void NetworkLink::undo() noexcept {
+  if (made_.tied != 0 || made_.own_tap != 0 || made_.elsewhere) {
+    undo(take_made());
+  }
+}
+
+void NetworkLink::undo_later() noexcept {
+  if (made_.tied == 0 && made_.own_tap == 0 && !made_.elsewhere) {
     return;
   }
-  late_work().add(std::thread([inside = std::move(namespace_), elsewhere = std::move(elsewhere_), link = link_index_] {
-    try {
-      linux::run_in_network(inside.get(), [link] {
-        NetlinkSocket socket(NETLINK_ROUTE);
-        undo_redirect(socket, link);
-      });
-      linux::run_in_network(elsewhere ? elsewhere.get() : inside.get(), [] {
-        NetlinkSocket socket(NETLINK_ROUTE);
-        remove_link(socket, kTapName);
-        remove_link(socket, kFarEnd);
-      });
-    } catch (const std::exception&) {  // the link has gone with its namespace
+  std::shared_ptr<Made> made;
+  try {
+    made = std::make_shared<Made>(take_made());
+    late_work().add([made] { undo(*made); });
+  } catch (const std::exception&) {  // no thread to be had
+    if (made) {
+      undo(*made);
     }
-  }));
+  }
 }
+
+NetworkLink::~NetworkLink() { undo(); }
 
 }  // namespace bulkhead::sandbox::vm

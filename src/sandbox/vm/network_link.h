@@ -34,10 +34,10 @@ struct GuestLink {
 
 class NetworkLink {
  public:
-  /// Takes the first link that is not the loopback. kNotFound where the container's namespace isn't there.
+  /// Takes the first link that is not the loopback. kNotFound where the container's namespace isn't there; kConflict where
+  /// another VM has that link and doesn't leave it within two seconds: its packets can go to one place only.
   explicit NetworkLink(const std::filesystem::path& network_namespace);
-  /// Has what was made removed and the ties undone, where the namespace is still there: the kernel lets 15 ms and more pass for
-  /// that, which nobody waits for but the end of this process.
+  /// As undo().
   ~NetworkLink();
   NetworkLink(const NetworkLink&) = delete;
   NetworkLink& operator=(const NetworkLink&) = delete;
@@ -52,10 +52,25 @@ class NetworkLink {
   /// in dev_change_net_namespace()).
   void reach_tap(UniqueFd elsewhere);
 
- private:
-  void tie(const char* to);
+  /// Removes what one of those made, and nothing else; then the other may be tried. Throws nothing: where the namespace has
+  /// gone so has all that was in it. The kernel lets 15 ms and more pass.
+  void undo() noexcept;
+  /// The same, which nobody waits for but the end of this process.
+  void undo_later() noexcept;
 
-  UniqueFd namespace_, elsewhere_;
+ private:
+  struct Made {
+    UniqueFd inside;     // the container's network namespace
+    UniqueFd elsewhere;  // of a tap that is not in it
+    int tied = 0;        // the container's own link, once it was tied
+    int own_tap = 0;     // in `inside`
+  };
+  static void undo(const Made& made) noexcept;
+  Made take_made();
+  void tie(int to);
+
+  UniqueFd namespace_;
+  Made made_;
   int link_index_ = 0;
   GuestLink guest_;
 };

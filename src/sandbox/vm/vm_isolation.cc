@@ -8,6 +8,7 @@
 
 #include "kernels/catalogue.h"
 #include "sandbox/vm/accelerator.h"
+#include "sandbox/vm/adopted.h"
 #include "sandbox/vm/guest_spec.h"
 #include "sandbox/vm/initramfs.h"
 #include "sandbox/vm/vm_sandbox.h"
@@ -88,6 +89,7 @@ std::unique_ptr<Sandbox> VmIsolation::create(SandboxSpec spec) {
 }
 
 void VmIsolation::clean_up(const std::string& id, const oci::Spec& spec, const std::filesystem::path& state_folder) {
+  vm::kill_adopted(state_folder);
   linux::Cgroup cgroup = vm::cgroup_of(id, spec);
   cgroup.kill_all();
   cgroup.remove();

@@ -54,7 +54,7 @@ VmSandbox::VmSandbox(const Configuration& configuration, SandboxSpec spec)
   auto undo = ScopeGuard([this] {
     try {
       destroy();
-    } catch (const Error&) {  // the first error is the one to tell
+    } catch (const std::exception&) {  // the first error is the one to tell
     }
   });
   boot(guest, spec);
@@ -66,8 +66,8 @@ VmSandbox::VmSandbox(const Configuration& configuration, SandboxSpec spec)
 VmSandbox::~VmSandbox() {
   try {
     destroy();
-  } catch (const Error& error) {
-    log::error("container {}: {}", id_, error.message());
+  } catch (const std::exception& error) {
+    log::error("container {}: {}", id_, error.what());
   }
 }
 
@@ -79,7 +79,6 @@ void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
   machine_ = std::move(vm.machine);
   session_ = std::move(vm.session);
   created_ = vm.created;
-  is_connected_ = std::move(vm.is_connected);
   enters_cgroup_ = std::move(vm.enters_cgroup);
 }
 
@@ -89,9 +88,6 @@ void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
     wire::CreateRequest request = make_create_request(id_, guest, spec.cache_folder);
     set_streams(request, *init_);
     call("Create", request);
-  }
-  if (is_connected_.valid()) {
-    is_connected_.get();
   }
   init_->begin();
 }
@@ -145,8 +141,13 @@ GuestProcess& VmSandbox::find(const std::string& exec_id) {
 
 void VmSandbox::start() {
   call("Start", wire::Empty());
-  if (enters_cgroup_.valid()) {
-    enters_cgroup_.get();  // the host's limits on QEMU hold from here on; the container's own, in the guest, always have
+  try {
+    if (enters_cgroup_.valid()) {
+      enters_cgroup_.get();  // the host's limits on QEMU hold from here on; the container's own, in the guest, always have
+    }
+  } catch (...) {
+    lose();
+    throw;
   }
 }
 
@@ -399,10 +400,8 @@ void VmSandbox::destroy() {
   if (destroyed_) {
     return;
   }
-  for (std::future<void>* each : {&is_connected_, &enters_cgroup_}) {
-    if (each->valid()) {
-      each->wait();
-    }
+  if (enters_cgroup_.valid()) {
+    enters_cgroup_.wait();
   }
   if (!discarded_) {
     release_guest();
@@ -426,8 +425,11 @@ void VmSandbox::destroy() {
   }
   execs_.clear();
   session_.reset();
-  network_.reset();
+  if (network_) {
+    network_->undo_later();  // QEMU's end would wait for its tap's
+  }
   machine_.reset();
+  network_.reset();
   cgroup_.kill_all();
   cgroup_.remove();
   std::error_code ignored;

@@ -66,7 +66,7 @@ class VmSandbox final : public Sandbox {
   std::filesystem::path staging_;
   linux::Cgroup cgroup_;
   std::unique_ptr<NetworkLink> network_;
-  std::future<void> is_connected_, enters_cgroup_;  // see RunningVm
+  std::future<void> enters_cgroup_;  // see RunningVm
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<AgentSession> session_;
   bool created_ = false;  // see RunningVm

@@ -13,6 +13,7 @@
 
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
+#include "sandbox/vm/adopted.h"
 #include "sandbox/vm/create_request.h"
 #include "sandbox/vm/entropy.h"
 #include "sandbox/vm/keeper_client.h"
@@ -76,6 +77,17 @@ class Starter {
 
   RunningVm run() {
     Machine::check(configuration_);
+    find_network();
+    RunningVm vm = start();
+    vm.network = std::move(network_);
+    return vm;
+  }
+
+ private:
+  // A clone runs a kernel that booted already: its agent answers at once, or never.
+  static constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(10);
+
+  RunningVm start() {
     if (can_use_keeper()) {
       KeeperRequest request = keeper_request();
       KeeperAnswer answer = ask(request, request.wanted);
@@ -87,21 +99,20 @@ class Starter {
         answer = ask(request, tries == 0 ? Wanted::kWarm : Wanted::kTemplate);
       }
       if (const auto* saved = std::get_if<Template>(&answer)) {
-        if (auto vm = attempt("a clone of the template", [&] { return clone(*saved); })) {
+        bool is_broken = false;
+        if (auto vm = attempt("a clone of the template", [&] { return clone(*saved, is_broken); })) {
           return std::move(*vm);
         }
         if (!saved->scratch) {
           request.container.clear();
         }
-        ask(request, Wanted::kRemoval);
+        if (is_broken) {
+          ask(request, Wanted::kRemoval);
+        }
       }
     }
     return boot();
   }
-
- private:
-  // A clone runs a kernel that booted already: its agent answers at once, or never.
-  static constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(10);
 
   bool can_use_keeper() const {
     return configuration_.start != Start::kCold && shape_.console_log == ConsoleLog::kNone &&
@@ -138,8 +149,11 @@ class Starter {
   std::optional<RunningVm> attempt(const char* what, Way way) const {
     try {
       return way();
-    } catch (const Error& error) {
-      log::warn("container {}: {} can't be used: {}", spec_.id, what, error.message());
+    } catch (const std::exception& error) {
+      log::warn("container {}: {} can't be used: {}", spec_.id, what, error.what());
+      if (network_) {
+        network_->undo();
+      }
       return std::nullopt;
     }
   }
@@ -148,15 +162,15 @@ class Starter {
     RunningVm vm;
     UniqueFd network_namespace = std::move(warm.network_namespace);
     UniqueFd prepared = std::move(warm.scratch);
+    note_adopted(spec_.state_folder, warm.pid);
     vm.machine = Machine::adopt(configuration_, std::move(warm));
     // The host's kernel takes its time for the first (docs/decisions/0003); the guest does its part meanwhile.
     vm.enters_cgroup = std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); });
-    find_network(vm);
-    if (vm.network) {
-      vm.is_connected =
-          std::async(std::launch::async, [&network = *vm.network, elsewhere = std::move(network_namespace)]() mutable {
-            network.reach_tap(std::move(elsewhere));
-          });
+    std::future<void> connected;
+    if (network_) {
+      connected = std::async(std::launch::async, [&network = *network_, elsewhere = std::move(network_namespace)]() mutable {
+        network.reach_tap(std::move(elsewhere));
+      });
     }
     vm.created = prepared.valid();
     if (!prepared) {
@@ -169,6 +183,9 @@ class Starter {
       vm.machine->resume();
     }
     configure(vm, kPatience);
+    if (connected.valid()) {
+      connected.get();
+    }
     return vm;
   }
 
@@ -212,27 +229,34 @@ class Starter {
     }
   }
 
-  RunningVm clone(const Template& saved) const {
+  /// `is_broken`: the template failed, and not what this container brings.
+  RunningVm clone(const Template& saved, bool& is_broken) const {
     RunningVm vm;
     vm.created = saved.scratch.valid();
     if (vm.created) {
       copy_over(saved.scratch);
     }
-    MachineRequest request = make_machine_request(vm);
-    vm.machine = Machine::clone(configuration_, std::move(request), saved);
-    configure(vm, kPatience);
+    MachineRequest request = make_machine_request();
+    try {
+      vm.machine = Machine::clone(configuration_, std::move(request), saved);
+      configure(vm, kPatience);
+    } catch (const Error& error) {
+      is_broken = error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kDeadlineExceeded ||
+                  error.code() == ErrorCode::kInternal || error.code() == ErrorCode::kDataLoss;
+      throw;
+    }
     return vm;
   }
 
   RunningVm boot() const {
     RunningVm vm;
-    MachineRequest request = make_machine_request(vm);
+    MachineRequest request = make_machine_request();
     vm.machine = Machine::boot(configuration_, std::move(request));
     configure(vm, configuration_.boot_timeout);
     return vm;
   }
 
-  MachineRequest make_machine_request(RunningVm& vm) const {
+  MachineRequest make_machine_request() const {
     MachineRequest request{.shape = shape_,
                            .image = open_disk(disks_.image, O_RDONLY).file,
                            .scratch = open_disk(disks_.scratch, O_RDWR).file,
@@ -240,17 +264,16 @@ class Starter {
                            .shares = guest_.shares,
                            .staging = staging_,
                            .cgroup = &cgroup_};
-    find_network(vm);
-    request.tap = vm.network ? vm.network->make_tap() : make_idle_tap().file;
+    request.tap = network_ ? network_->make_tap() : make_idle_tap().file;
     return request;
   }
 
   /// Nothing where the container's network is a loopback only.
-  void find_network(RunningVm& vm) const {
+  void find_network() {
     if (!guest_.network_namespace.empty()) {
-      vm.network = std::make_unique<NetworkLink>(guest_.network_namespace);
-      if (!vm.network->has_link()) {
-        vm.network.reset();
+      network_ = std::make_unique<NetworkLink>(guest_.network_namespace);
+      if (!network_->has_link()) {
+        network_.reset();
       }
     }
   }
@@ -261,8 +284,8 @@ class Starter {
     request.set_entropy(random_bytes(agent::kEntropySize));
     request.set_wall_clock_nanoseconds(now().time_since_epoch().count());
     request.set_hostname(guest_.spec.hostname.empty() ? spec_.id.substr(0, 12) : guest_.spec.hostname);
-    if (vm.network) {
-      fill(*request.mutable_network(), vm.network->guest());
+    if (network_) {
+      fill(*request.mutable_network(), network_->guest());
     }
     if (vm.created) {
       *request.mutable_owner() = make_owner(guest_);
@@ -285,6 +308,7 @@ class Starter {
   RootDiskPaths disks_;
   MachineShape shape_;
   std::filesystem::path keeper_;
+  std::unique_ptr<NetworkLink> network_;  // null: the container has none
 };
 
 }  // namespace

@@ -28,9 +28,8 @@ struct RunningVm {
   std::unique_ptr<Machine> machine;
   std::unique_ptr<AgentSession> session;
   bool created = false;  // the container is created in the guest already, and told whose it is
-  // What the host still does for it, where it is valid. Each waits by itself when it is dropped.
-  std::future<void> is_connected;   // wait for it before anything of the container runs, and before `network` goes
-  std::future<void> enters_cgroup;  // before anybody is told that it runs
+  // The host's limits on QEMU hold when it is done: before anybody is told that the container runs. Waits when it is dropped.
+  std::future<void> enters_cgroup;
 };
 
 /// `cgroup` stays where it is for as long as the VM enters it. The guest has its network, clock, names and random

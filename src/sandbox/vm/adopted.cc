@@ -1,0 +1,58 @@
+#include "sandbox/vm/adopted.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+
+#include <exception>
+#include <sstream>
+#include <string>
+
+#include "linux/pidfd.h"
+#include "support/error.h"
+#include "support/files.h"
+
+namespace bulkhead::sandbox::vm {
+namespace {
+
+constexpr const char* kNote = "vm-adopted";
+
+/// proc_pid_stat(5), field 22: with the number it names one process, ever.
+std::string start_time_of(pid_t pid) {
+  std::string stat = read_file(fmt::format("/proc/{}/stat", pid));
+  std::istringstream fields(stat.substr(stat.rfind(')') + 1));
+  std::string field;
+  for (int number = 3; number <= 22; ++number) {
+    fields >> field;
+  }
+  return field;
+}
+
+}  // namespace
+
+void note_adopted(const std::filesystem::path& state_folder, pid_t machine) {
+  replace_file(state_folder / kNote, fmt::format("{} {}", machine, start_time_of(machine)), 0600, Durability::kUnsynced);
+}
+
+void kill_adopted(const std::filesystem::path& state_folder) noexcept {
+  try {
+    std::istringstream note(read_file(state_folder / kNote));
+    pid_t pid = 0;
+    std::string started;
+    note >> pid >> started;
+    if (pid <= 0) {
+      return;
+    }
+    UniqueFd machine = linux::open_pidfd(pid);
+    if (start_time_of(pid) != started) {
+      return;  // another process by now
+    }
+    linux::send_signal(machine.get(), SIGKILL);
+    constexpr int kPatience = 10'000;  // milliseconds
+    pollfd ended{.fd = machine.get(), .events = POLLIN, .revents = 0};
+    ::poll(&ended, 1, kPatience);
+  } catch (const std::exception&) {  // there is no note, or the VM has ended
+  }
+}
+
+}  // namespace bulkhead::sandbox::vm
