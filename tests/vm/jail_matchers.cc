@@ -23,7 +23,7 @@ void expect_jailed(pid_t qemu, const std::string& root) {
     EXPECT_THAT(status, HasSubstr(fmt::format("{}:\t0000000000000000\n", set)));
   }
   EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1\n"));
-  EXPECT_THAT(status, HasSubstr("Seccomp:\t2\n"));
+  EXPECT_THAT(status, HasSubstr("Seccomp:\t2\nSeccomp_filters:\t2\n"));  // ours, and QEMU's own
   EXPECT_THAT(status, HasSubstr("Groups:\t \n"));
   for (const char* kind : {"mnt", "pid", "ipc", "net", "uts", "cgroup"}) {
     EXPECT_NE(std::filesystem::read_symlink(proc + "/ns/" + kind),

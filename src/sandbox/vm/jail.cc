@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -44,6 +46,7 @@ enum class Step : int {
   kLimits,
   kCapabilities,
   kUser,
+  kFilter,
   kExecute
 };
 
@@ -59,6 +62,7 @@ constexpr std::array kStepNames = {"enter the cgroup",
                                    "set limits",
                                    "drop capabilities",
                                    "change the user",
+                                   "filter system calls",
                                    "execute"};
 
 struct Report {
@@ -92,6 +96,8 @@ struct Plan {
   std::vector<int> cgroup_entrances;
   uid_t user = 0;
   std::vector<gid_t> groups;
+  sock_fprog filter{};
+  unsigned filter_flags = 0;
   int channel = -1;
 };
 
@@ -218,6 +224,7 @@ void drop_privileges(const Plan& plan) {
   place_files(plan);
   limit(plan);
   drop_privileges(plan);
+  check(plan, ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, plan.filter_flags, &plan.filter), Step::kFilter);
   char* environment[] = {nullptr};
   ::execve(plan.argv[0], plan.argv.data(), environment);
   fail(plan, Step::kExecute);
@@ -281,6 +288,8 @@ Jailed start_jailed(JailSpec spec) {
   plan.argv.push_back(nullptr);
   plan.staging = spec.staging;
   plan.user = spec.user;
+  plan.filter = {.len = static_cast<unsigned short>(spec.filter.program.size()), .filter = spec.filter.program.data()};
+  plan.filter_flags = spec.filter.flags;
   plan.groups = spec.groups;
   std::transform(spec.files.begin(), spec.files.end(), std::back_inserter(plan.files),
                  [](const JailedFile& file) { return std::pair(file.file.get(), file.number); });

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "linux/cgroup.h"
+#include "linux/seccomp.h"
 #include "sandbox/vm/shares.h"
 #include "support/unique_fd.h"
 
@@ -41,6 +42,7 @@ struct JailSpec {
   const linux::Cgroup* cgroup = nullptr;
   uid_t user = 0;
   std::vector<gid_t> groups;
+  linux::SeccompFilter filter;  // for the program, from its execve(2) on
 };
 
 struct Jailed {

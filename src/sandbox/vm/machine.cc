@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "sandbox/vm/jail.h"
+#include "sandbox/vm/qemu_seccomp.h"
 #include "sandbox/vm/qmp_commands.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -42,6 +43,7 @@ JailSpec jail_of(const Configuration& configuration, MachineRequest& request, Or
                   {.source = configuration.initramfs, .target = kJailInitramfs}};
   }
   jail.folders = {kJailShares};
+  jail.filter = linux::compile_seccomp(qemu_seccomp(request.shares.empty() ? FileServer::kNone : FileServer::kShares));
   jail.staging = request.staging;
   jail.cgroup = request.cgroup;
   jail.user = choose_jail_user();
