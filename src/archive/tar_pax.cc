@@ -44,7 +44,18 @@ void add_xattr(std::string_view name, std::string_view value, PaxRecords& record
   if (name.empty() || name.size() > kMaxXattrName || value.size() > kMaxXattrValue) {
     malformed_tar("an extended attribute is larger than a kernel takes");
   }
+  records.xattr_names += name.size() + 1;
+  if (records.xattr_names > kMaxXattrNames) {
+    malformed_tar("an entry has more extended attributes than a kernel lists");
+  }
   records.xattrs.emplace_back(without_nul(name, "an extended attribute's name"), std::string(value));
+}
+
+void add_segment(uint64_t offset, uint64_t size, PaxRecords& records) {
+  if (records.sparse_map.size() >= kMaxSegments) {
+    malformed_tar("a sparse map is too long");
+  }
+  records.sparse_map.emplace_back(offset, size);
 }
 
 /// "offset,size,offset,size,..."
@@ -57,8 +68,8 @@ void parse_sparse_map(std::string_view text, PaxRecords& records) {
       malformed_tar("a sparse map has an odd number of values");
     }
     std::string_view size = text.substr(first + 1, second == std::string_view::npos ? second : second - first - 1);
-    records.sparse_map.emplace_back(parse_decimal(text.substr(0, first), "a sparse map's offset"),
-                                    parse_decimal(size, "a sparse map's size"));
+    add_segment(parse_decimal(text.substr(0, first), "a sparse map's offset"), parse_decimal(size, "a sparse map's size"),
+                records);
     text.remove_prefix(second == std::string_view::npos ? text.size() : second + 1);
   }
 }
@@ -74,7 +85,7 @@ void add_sparse(std::string_view key, std::string_view value, PaxRecords& record
   } else if (key == "map") {
     parse_sparse_map(value, records);
   } else if (key == "offset") {
-    records.sparse_map.emplace_back(parse_decimal(value, "a sparse map's offset"), 0);
+    add_segment(parse_decimal(value, "a sparse map's offset"), 0, records);
   } else if (key == "numbytes") {
     if (records.sparse_map.empty()) {
       malformed_tar("a sparse map's size comes before its offset");

@@ -30,6 +30,7 @@ struct PaxRecords {
   std::optional<uint64_t> size, uid, gid;
   std::optional<timespec> mtime;
   std::vector<std::pair<std::string, std::string>> xattrs;
+  size_t xattr_names = 0;  // their bytes, each with its NUL
   // GNU.sparse.*
   std::optional<std::string> sparse_name;
   std::optional<uint64_t> sparse_real_size;
@@ -37,7 +38,11 @@ struct PaxRecords {
   std::vector<std::pair<uint64_t, uint64_t>> sparse_map;  // offset, size
 };
 
-/// Adds the records of one extended header to `records`.
+// SECURITY: bounds on what extended headers make us hold in memory.
+inline constexpr size_t kMaxSegments = 1'000'000;     // of one sparse file
+inline constexpr size_t kMaxXattrNames = 64UL << 10;  // bytes of all their names: more can't be listed (XATTR_LIST_MAX)
+
+/// Adds the records of one extended header to `records`; the bounds hold for all headers of an entry together.
 void parse_pax(std::string_view bytes, PaxRecords& records);
 
 }  // namespace bulkhead::archive

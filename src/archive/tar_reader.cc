@@ -14,9 +14,10 @@ namespace {
 
 constexpr size_t kBlock = 512;
 // SECURITY: bounds on what an archive makes us hold in memory.
-constexpr uint64_t kMaxSpecial = 1UL << 20;  // one extended header, or long name
-constexpr size_t kMaxSegments = 1'000'000;
-constexpr size_t kMaxName = 4096;  // PATH_MAX
+constexpr uint64_t kMaxSpecial = 1UL << 20;   // one extended header, or long name
+constexpr uint64_t kMaxSpecials = 2UL << 20;  // all in front of one entry
+constexpr size_t kMaxSpecialHeaders = 16;     // honest archivers write one of each kind
+constexpr size_t kMaxName = 4096;             // PATH_MAX
 
 uint64_t padding_of(uint64_t size) { return (kBlock - size % kBlock) % kBlock; }
 
@@ -73,6 +74,8 @@ TarEntry::Type type_of(char flag, std::string_view name) {
 struct TarReader::Pending {
   PaxRecords pax;
   std::string long_name, long_link;
+  size_t headers = 0;  // so far
+  uint64_t bytes = 0;  // in them
 };
 
 bool TarReader::fill() {
@@ -143,16 +146,20 @@ bool TarReader::read_header(Header& header) {
 
 /// True where the header only says something of the entry that follows.
 bool TarReader::extended(char type, const Header& header, Pending& pending) {
-  uint64_t size = type == 'x' || type == 'g' || type == 'L' || type == 'K' || type == 'V'
-                      ? tar_unsigned(field(header, 124, 12), "size")
-                      : 0;
+  if (std::string_view("xgLKV").find(type) == std::string_view::npos) {
+    return false;
+  }
+  uint64_t size = tar_unsigned(field(header, 124, 12), "size");
+  pending.bytes += std::min(size, kMaxSpecials + 1);
+  if (++pending.headers > kMaxSpecialHeaders || pending.bytes > kMaxSpecials) {
+    malformed_tar(
+        fmt::format("an entry has more than {} extended headers, or {} bytes of them", kMaxSpecialHeaders, kMaxSpecials));
+  }
   switch (type) {
     case 'x': parse_pax(read_special(size, "a pax header"), pending.pax); return true;
     case 'L': pending.long_name = tar_text(read_special(size, "a long name")); return true;
     case 'K': pending.long_link = tar_text(read_special(size, "a long link")); return true;
-    case 'g':
-    case 'V': read_special(size, "a global header"); return true;  // comments of git-archive, volume labels
-    default: return false;
+    default: read_special(size, "a global header"); return true;  // comments of git-archive, volume labels
   }
 }
 
@@ -162,10 +169,9 @@ bool TarReader::next(TarEntry& entry) {
   stored_left_ = padding_ = 0;
   Header header{};
   Pending pending;
-  bool any_extension = false;
   for (;;) {
     if (!read_header(header)) {
-      if (any_extension) {
+      if (pending.headers > 0) {
         malformed_tar("unexpected end");
       }
       return false;
@@ -173,7 +179,6 @@ bool TarReader::next(TarEntry& entry) {
     if (!extended(header[156], header, pending)) {
       break;
     }
-    any_extension = true;
   }
   entry = TarEntry{};
   finish_entry(header, pending, entry);

@@ -110,6 +110,51 @@ TEST(TarReaderTest, SparseMapsThatLie) {
   }
 }
 
+TEST(TarReaderTest, ExtendedHeadersOfOneEntryAreBoundedTogether) {
+  ArchiveBuilder few;
+  ArchiveBuilder many;
+  ArchiveBuilder large;
+  for (int i = 0; i < 16; ++i) {
+    few.pax({{"comment", "x"}});
+  }
+  for (int i = 0; i < 17; ++i) {
+    many.add({.name = "././@LongLink", .type = "xLKg"[i % 4], .content = i % 4 == 0 ? "9 path=a\n" : "a"});
+  }
+  for (int i = 0; i < 3; ++i) {
+    large.pax({{"comment", std::string(900'000, 'x')}});
+  }
+  EXPECT_EQ(code_of(few.file("a", "").pax({{"comment", "x"}}).file("b", "").finish()), ErrorCode::kAlreadyDone);
+  EXPECT_EQ(code_of(many.file("a", "").finish()), ErrorCode::kDataLoss);
+  EXPECT_EQ(code_of(large.file("a", "").finish()), ErrorCode::kDataLoss);
+}
+
+TEST(TarReaderTest, ExtendedAttributesOfOneEntryAreBoundedTogether) {
+  ArchiveBuilder builder;
+  for (int header = 0; header < 10; ++header) {
+    std::pair<std::string, std::string> record("SCHILY.xattr." + std::string(200, 'x'), "");
+    builder.pax(std::vector(40, record));
+  }
+  EXPECT_EQ(code_of(builder.file("a", "").finish()), ErrorCode::kDataLoss);
+}
+
+TEST(TarReaderTest, SparseMapsOfAllFormatsAreBounded) {
+  for (const char* record : {"23 GNU.sparse.offset=1\n", "22 GNU.sparse.map=1,1\n"}) {
+    PaxRecords records;
+    parse_pax(record, records);
+    EXPECT_EQ(records.sparse_map.size(), 1U);
+  }
+  PaxRecords full;
+  full.sparse_map.resize(kMaxSegments);
+  EXPECT_THROW(parse_pax("23 GNU.sparse.offset=1\n", full), Error);
+  std::string map = " GNU.sparse.map=1,1";
+  for (size_t i = 0; i < kMaxSegments; ++i) {
+    map += ",1,1";
+  }
+  map = std::to_string(map.size() + 8) + map + "\n";
+  PaxRecords records;
+  EXPECT_THROW(parse_pax(map, records), Error);
+}
+
 TEST(TarReaderTest, RefusesTheMalformed) {
   std::string good = ArchiveBuilder().file("a", std::string(600, 'x')).finish();
   std::string flipped = good;
