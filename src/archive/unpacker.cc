@@ -22,9 +22,9 @@ namespace {
 constexpr std::string_view kWhiteoutPrefix = ".wh.";
 constexpr std::string_view kOpaqueMarker = ".wh..wh..opq";
 constexpr std::string_view kAufsPrefix = ".wh..wh.";
-// SECURITY: a bound on what one archive makes us keep of it in memory (a folder's time) and do.
+// SECURITY: bounds on what one archive makes us do and keep open. A shim has 1024 descriptors, for several copies at once.
 constexpr uint64_t kMaxEntries = 8'000'000;
-constexpr size_t kMaxOpenFolders = 64;
+constexpr size_t kMaxOpenFolders = 32;
 constexpr mode_t kPermissions = 01777;  // what open(2) and mkdir(2) take; the set-id bits need chmod(2)
 
 std::string through_proc(int folder, const std::string& name) { return fmt::format("/proc/self/fd/{}/{}", folder, name); }
@@ -44,7 +44,7 @@ bool is_welcome_xattr(std::string_view name) {
 
 Unpacker::Unpacker(int root, CopyInto into) : Unpacker(root) { into_ = std::move(into); }
 
-Unpacker::Unpacker(int root) : root_(root) {
+Unpacker::Unpacker(int root, size_t max_folder_times) : root_(root), max_folder_times_(max_folder_times) {
   if (::unshare(CLONE_FS) != 0) {
     throw system_error("unpack: unshare the umask");
   }
@@ -238,7 +238,7 @@ void Unpacker::set_root(const TarEntry& entry) {
     fail("/", "set owner and mode");
   }
   set_xattrs(path, entry);
-  folder_times_.emplace_back("", entry.mtime);
+  keep_folder_time("", entry.mtime);
 }
 
 void Unpacker::make_folder(const Place& place, const TarEntry& entry) {
@@ -256,7 +256,7 @@ void Unpacker::make_folder(const Place& place, const TarEntry& entry) {
   if (existed || needs_owner(place, entry) || (entry.mode & ~kPermissions) != 0 || !entry.xattrs.empty()) {
     set_folder_attributes(place, entry);
   }
-  folder_times_.emplace_back(place.path, entry.mtime);
+  keep_folder_time(place.path, entry.mtime);
 }
 
 void Unpacker::set_folder_attributes(const Place& place, const TarEntry& entry) {
@@ -393,6 +393,19 @@ void Unpacker::set_xattrs(const std::string& path, const TarEntry& entry) {
         !((errno == EOPNOTSUPP || errno == EPERM) && name.starts_with("user."))) {
       throw system_error(fmt::format("unpack '{}': set attribute '{}'", printable(entry.name), printable(name)));
     }
+  }
+}
+
+/// Once for each folder, however often the archive names it: the last time counts.
+void Unpacker::keep_folder_time(const std::string& path, const timespec& time) {
+  constexpr size_t kNode = 112;  // of the map, with what the allocator adds to it and to the path
+  if (!folder_times_.insert_or_assign(path, time).second) {
+    return;
+  }
+  folder_times_size_ += path.size() + kNode;
+  if (folder_times_size_ > max_folder_times_) {
+    throw Error(ErrorCode::kResourceExhausted,
+                fmt::format("unpack '{}': the archive has too many folders: {} so far", printable(path), folder_times_.size()));
   }
 }
 

@@ -30,16 +30,19 @@ struct CopyInto {
   std::optional<std::pair<uint32_t, uint32_t>> owner;  // uid, gid of everything; else as the archive says
 };
 
+/// SECURITY: a bound on what one archive makes us keep in memory of its folders, in bytes.
+inline constexpr size_t kMaxFolderTimes = 64UL << 20;
+
 class Unpacker {
  public:
   /// A layer, into its own folder. `root` must outlive the object.
-  explicit Unpacker(int root);
+  explicit Unpacker(int root, size_t max_folder_times = kMaxFolderTimes);
   /// A copy. Names of the archive that mean whiteouts in a layer are names like others.
   Unpacker(int root, CopyInto into);
 
   /// Reads the archive to its end. Returns the bytes of all files. Throws kDataLoss (malformed, a way out of the folder),
-  /// kInvalidArgument (may not be overwritten), kNotSupported, or what the disk says (kResourceExhausted where it is full),
-  /// naming the entry.
+  /// kInvalidArgument (may not be overwritten), kNotSupported, kResourceExhausted (too many folders), or what the disk says
+  /// (kResourceExhausted where it is full), naming the entry.
   int64_t unpack(TarReader& reader);
 
  private:
@@ -68,6 +71,7 @@ class Unpacker {
   void make_node(const Place& place, const TarEntry& entry);
   void set_owner_and_time(const Place& place, const TarEntry& entry);
   void set_xattrs(const std::string& path, const TarEntry& entry);
+  void keep_folder_time(const std::string& path, const timespec& time);
   void set_folder_times();
 
   Place resolve(const std::string& name);
@@ -83,9 +87,11 @@ class Unpacker {
   bool needs_owner(const Place& place, const TarEntry& entry) const;
 
   int root_;
-  std::optional<CopyInto> into_;           // none: a layer
-  std::map<std::string, Folder> folders_;  // open ones, by path: most entries lie in the folder of the one before
-  std::vector<std::pair<std::string, timespec>> folder_times_;  // set last, as each new entry changes them
+  std::optional<CopyInto> into_;                  // none: a layer
+  std::map<std::string, Folder> folders_;         // open ones, by path: most entries lie in the folder of the one before
+  std::map<std::string, timespec> folder_times_;  // by path; set last, as each new entry changes them
+  size_t max_folder_times_;
+  size_t folder_times_size_ = 0;  // bytes, about
   int64_t bytes_ = 0;
 };
 

@@ -37,14 +37,14 @@ class UnpackerTest : public ::testing::Test {
   static void write(const fs::path& path, const std::string& text) { replace_file(path, text, 0644, Durability::kUnsynced); }
 
   /// In a thread of its own, as the product does. Returns the error's code, kAlreadyDone for none.
-  ErrorCode unpack(const std::string& bytes) {
+  ErrorCode unpack(const std::string& bytes, size_t max_folder_times = kMaxFolderTimes) {
     ErrorCode code = ErrorCode::kAlreadyDone;
     std::thread([&] {
       try {
         UniqueFd folder = open_file(root_, O_PATH | O_DIRECTORY);
         TextSource source(bytes);
         TarReader reader(source);
-        Unpacker(folder.get()).unpack(reader);
+        Unpacker(folder.get(), max_folder_times).unpack(reader);
       } catch (const Error& error) {
         code = error.code();
         message_ = error.message();
@@ -189,6 +189,19 @@ TEST_F(UnpackerTest, LaterEntriesReplaceEarlierOnes) {
   EXPECT_EQ(read_file(root_ / "f"), "22");
   EXPECT_EQ(read_file(root_ / "d"), "now a file");
   EXPECT_TRUE(fs::is_directory(root_ / "e"));
+}
+
+TEST_F(UnpackerTest, WhatIsKeptOfFoldersIsBounded) {
+  ArchiveBuilder same;
+  ArchiveBuilder others;
+  for (int i = 0; i < 100; ++i) {
+    same.add({.name = "d/", .type = '5', .mode = 0755, .mtime = 1'000 + i});
+    others.folder("d" + std::to_string(i));
+  }
+  EXPECT_EQ(unpack(same.finish(), 1000), ErrorCode::kAlreadyDone) << message_;
+  EXPECT_EQ(info("d").st_mtim.tv_sec, 1'099);  // what was said last
+  EXPECT_EQ(unpack(others.finish(), 1000), ErrorCode::kResourceExhausted);
+  EXPECT_NE(message_.find("too many folders"), std::string::npos) << message_;
 }
 
 TEST_F(UnpackerTest, SparseFilesStaySparse) {
