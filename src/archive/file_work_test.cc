@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <thread>
 
 #include "archive/archive_builder.h"
+#include "archive/root.h"
 #include "archive/tar_reader.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -81,13 +83,26 @@ class FileWorkTest : public ::testing::Test {
   std::map<std::string, std::string> pack(const std::string& path) {
     UniqueFd file = open_file(outer_ / "archive", O_RDWR | O_CREAT | O_TRUNC, 0600);
     work({.kind = Kind::kPack, .path = path, .owner = {}}, file.get());
+    std::map<std::string, std::string> found;
+    for (const auto& [name, entry] : entries()) {
+      found[name] = entry.type == TarEntry::Type::kFile ? entry.content : entry.link;
+    }
+    return found;
+  }
+
+  struct Packed {
+    TarEntry::Type type;
+    std::string link, content;
+  };
+  /// What was packed.
+  std::map<std::string, Packed> entries() {
     std::string bytes = read_file(outer_ / "archive");
     TextSource source(bytes);
     TarReader reader(source);
-    std::map<std::string, std::string> found;
+    std::map<std::string, Packed> found;
     for (TarEntry entry; reader.next(entry);) {
       bool is_file = entry.type == TarEntry::Type::kFile;
-      found[entry.name] = is_file ? reader.read_all(1 << 20, "it") : entry.link;
+      found[entry.name] = {entry.type, entry.link, is_file ? reader.read_all(1 << 20, "it") : ""};
     }
     return found;
   }
@@ -155,6 +170,24 @@ TEST_F(FileWorkTest, PacksNoContentOfWhatIsNoFile) {
   auto found = pack("/etc");  // would wait for a writer
   EXPECT_TRUE(found.contains("etc/fifo"));
   EXPECT_EQ(found["etc/fifo"], "");
+}
+
+TEST(IsKernelFileSystem, KnowsThoseThatMakeTheirFilesUp) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root may make a file system";
+  }
+  size_t made = 0;
+  for (const char* kind : {"proc", "sysfs", "mqueue", "binfmt_misc", "configfs", "efivarfs", "pstore", "fusectl", "tracefs"}) {
+    UniqueFd context(::fsopen(kind, FSOPEN_CLOEXEC));  // not every kernel has all
+    if (!context || ::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+      continue;
+    }
+    UniqueFd mounted(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+    EXPECT_TRUE(is_kernel_file_system(mounted.get())) << kind;
+    ++made;
+  }
+  EXPECT_GT(made, 0U);
+  EXPECT_FALSE(is_kernel_file_system(open_file("/tmp", O_PATH).get()));
 }
 
 TEST_F(FileWorkTest, FoldersThatAreNestedTooDeeplyAreAnError) {

@@ -71,9 +71,15 @@ UniqueFd open_in_root(int root, const std::string& path, uint64_t flags, uint64_
 }
 
 bool is_kernel_file_system(int fd) {
-  static constexpr std::array<unsigned long, 9> kKinds = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,      CGROUP_SUPER_MAGIC,
-                                                          CGROUP2_SUPER_MAGIC, SECURITYFS_MAGIC, DEBUGFS_MAGIC,
-                                                          TRACEFS_MAGIC,       BPF_FS_MAGIC,     SELINUX_MAGIC};
+  // No header for programs has these three: the kernel's ipc/mqueue.c, fs/configfs/mount.c, fs/fuse/control.c.
+  constexpr unsigned long kMqueueMagic = 0x19800202;
+  constexpr unsigned long kConfigfsMagic = 0x62656570;
+  constexpr unsigned long kFusectlMagic = 0x65735543;
+  static constexpr std::array<unsigned long, 15> kKinds = {
+      PROC_SUPER_MAGIC, SYSFS_MAGIC,    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, SECURITYFS_MAGIC,
+      DEBUGFS_MAGIC,    TRACEFS_MAGIC,  BPF_FS_MAGIC,       SELINUX_MAGIC,       BINFMTFS_MAGIC,
+      EFIVARFS_MAGIC,   PSTOREFS_MAGIC, kMqueueMagic,       kConfigfsMagic,      kFusectlMagic,
+  };
   struct statfs info {};
   return ::fstatfs(fd, &info) == 0 &&
          std::find(kKinds.begin(), kKinds.end(), static_cast<unsigned long>(info.f_type)) != kKinds.end();

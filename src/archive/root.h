@@ -19,8 +19,9 @@ namespace bulkhead::archive {
 /// openat2(2). An invalid descriptor, and errno, where it fails. `resolve`: RESOLVE_* beside those said above.
 UniqueFd open_in_root(int root, const std::string& path, uint64_t flags, uint64_t resolve = 0);
 
-/// SECURITY: file systems that are the kernel's own words (proc, sysfs, cgroups): their files do things when they are read, and
-/// have no size. They are passed over, as they are where a container's root is looked at from outside.
+/// SECURITY: file systems that are the kernel's own words (proc, sysfs, cgroups, mqueue): their files do things when they are
+/// read, and have no size, or a wrong one. They are passed over, as they are where a container's root is looked at from
+/// outside.
 bool is_kernel_file_system(int fd);
 
 /// Path of a file of ours that leads to what a descriptor holds, whatever kind of descriptor (proc(5), /proc/self/fd).
