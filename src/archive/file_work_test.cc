@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "archive/archive_builder.h"
+#include "archive/packer.h"
 #include "archive/root.h"
 #include "archive/tar_reader.h"
 #include "support/error.h"
@@ -170,6 +171,36 @@ TEST_F(FileWorkTest, PacksNoContentOfWhatIsNoFile) {
   auto found = pack("/etc");  // would wait for a writer
   EXPECT_TRUE(found.contains("etc/fifo"));
   EXPECT_EQ(found["etc/fifo"], "");
+}
+
+TEST_F(FileWorkTest, AFileThatShrinksIsFilledWithZeros) {
+  constexpr size_t kSize = 4UL << 20;  // more than the packer and a pipe hold
+  write(root_ / "etc/log", std::string(kSize, 'x'));
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  UniqueFd reading(ends[0]);
+  UniqueFd writing(ends[1]);
+  std::thread packer([&] {
+    UniqueFd root = open_file(root_, O_PATH | O_DIRECTORY);
+    EXPECT_NO_THROW(Packer(root.get(), writing.get()).pack("/etc"));
+    writing.reset();
+  });
+  std::string bytes(1, '\0');
+  EXPECT_EQ(::read(reading.get(), bytes.data(), 1), 1);
+  EXPECT_EQ(::truncate((root_ / "etc/log").c_str(), 0), 0);
+  write(root_ / "later", bytes + read_all(reading.get()));
+  packer.join();
+  TextSource source(read_file(root_ / "later"));
+  TarReader reader(source);
+  TarEntry entry;
+  std::string content;
+  while (reader.next(entry)) {
+    content = reader.read_all(kSize, "it");
+  }
+  EXPECT_EQ(entry.name, "etc/log");
+  ASSERT_EQ(content.size(), kSize);
+  EXPECT_EQ(content.front(), 'x');
+  EXPECT_EQ(content.back(), '\0');
 }
 
 TEST(IsKernelFileSystem, KnowsThoseThatMakeTheirFilesUp) {

@@ -169,7 +169,10 @@ void Packer::copy_content(int file, const std::string& name, uint64_t size) {
       fail_at(name, "read");
     }
     if (count == 0) {
-      throw Error(ErrorCode::kConflict, fmt::format("'{}' became shorter while it was copied: try again", printable(name)));
+      // It became shorter meanwhile, or never was that long, as in file systems that make their files up. The header is
+      // written: zeros in its place, as of GNU tar, and the rest of the tree is not lost for a log that was rotated.
+      write_zeros(left);
+      break;
     }
     write({piece_.get(), static_cast<size_t>(count)});
     left -= static_cast<uint64_t>(count);
@@ -251,9 +254,13 @@ void Packer::write(std::string_view bytes) {
   buffer_.append(bytes);
 }
 
-void Packer::write_zeros(size_t count) {
-  std::string zeros(count, '\0');
-  write(zeros);
+void Packer::write_zeros(uint64_t count) {
+  static constexpr std::array<char, 4UL << 10> kZeros{};
+  while (count > 0) {
+    size_t step = std::min<uint64_t>(count, kZeros.size());
+    write({kZeros.data(), step});
+    count -= step;
+  }
 }
 
 void Packer::flush() {

@@ -48,7 +48,7 @@ class Packer {
   void enter(int folder, const std::string& name, const struct stat& info, std::vector<Level>& levels);
   UniqueFd next(int folder, const std::string& child, std::vector<Level>& levels);
   void write(std::string_view bytes);
-  void write_zeros(size_t count);
+  void write_zeros(uint64_t count);
   void flush();
 
   int root_;
