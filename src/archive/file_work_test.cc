@@ -91,6 +91,19 @@ class FileWorkTest : public ::testing::Test {
     return found;
   }
 
+  /// The error's code; kAlreadyDone for none.
+  ErrorCode pack_with(size_t max_bytes, const std::string& path) {
+    UniqueFd root = open_file(root_, O_PATH | O_DIRECTORY);
+    UniqueFd file = open_file(outer_ / "archive", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    try {
+      Packer(root.get(), file.get(), max_bytes).pack(path);
+    } catch (const Error& error) {
+      message_ = error.message();
+      return error.code();
+    }
+    return ErrorCode::kAlreadyDone;
+  }
+
   struct Packed {
     TarEntry::Type type;
     std::string link, content;
@@ -171,6 +184,39 @@ TEST_F(FileWorkTest, PacksNoContentOfWhatIsNoFile) {
   auto found = pack("/etc");  // would wait for a writer
   EXPECT_TRUE(found.contains("etc/fifo"));
   EXPECT_EQ(found["etc/fifo"], "");
+}
+
+TEST_F(FileWorkTest, WhatIsKeptOfATreeIsBounded) {
+  fs::create_directories(root_ / "many");
+  for (int i = 0; i < 200; ++i) {
+    write(root_ / "many" / (std::string(100, 'n') + std::to_string(i)), "x");
+  }
+  EXPECT_EQ(pack_with(64UL << 10, "/many"), ErrorCode::kAlreadyDone) << message_;
+  EXPECT_EQ(pack_with(20'000, "/many"), ErrorCode::kResourceExhausted);
+  EXPECT_NE(message_.find("too many entries"), std::string::npos) << message_;
+  // Also where it is the depth that takes the memory.
+  fs::path deep = root_ / "deep";
+  for (int i = 0; i < 100; ++i) {
+    deep /= "d";
+  }
+  fs::create_directories(deep);
+  EXPECT_EQ(pack_with(20'000, "/deep"), ErrorCode::kResourceExhausted);
+}
+
+TEST_F(FileWorkTest, LinksThatComeLateAreFilesOfTheirOwn) {
+  fs::create_directories(root_ / "links/second");
+  for (int i = 0; i < 60; ++i) {
+    fs::path name = root_ / "links" / (std::string(100, 'n') + std::to_string(i));
+    write(name, "x");
+    fs::create_hard_link(name, root_ / "links/second" / std::to_string(i));
+  }
+  EXPECT_EQ(pack_with(24'000, "/links"), ErrorCode::kAlreadyDone) << message_;
+  size_t links = 0;
+  for (const auto& [name, entry] : entries()) {
+    links += entry.type == TarEntry::Type::kHardLink ? 1 : 0;
+  }
+  EXPECT_GT(links, 20U);
+  EXPECT_LT(links, 60U);
 }
 
 TEST_F(FileWorkTest, AFileThatShrinksIsFilledWithZeros) {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "archive/archive_path.h"
 #include "archive/file_request.h"
@@ -21,38 +22,14 @@ namespace bulkhead::archive {
 namespace {
 
 constexpr size_t kBufferSize = 256UL << 10;
-// SECURITY: what a container's tree can make us keep in memory.
-constexpr size_t kMaxLinkedBytes = 32UL << 20;  // of names of files that have others
-constexpr size_t kMaxName = 8UL << 10;          // bytes of a path in the archive
-constexpr size_t kMaxNames = 2'000'000;         // listed and not written yet, in all folders on the way
+constexpr size_t kMaxName = 8UL << 10;  // bytes of a path in the archive
+constexpr size_t kNode = 128;           // of a map or vector, with what the allocator adds to it and to its string
 
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
 };
 
 bool is_dot(std::string_view name) { return name == "." || name == ".."; }
-
-/// Sorted, the last first.
-std::vector<std::string> names_in(int folder, const std::string& name, size_t limit) {
-  int readable = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  std::unique_ptr<DIR, CloseFolder> stream(readable < 0 ? nullptr : ::fdopendir(readable));
-  if (!stream) {
-    fail_at(name, "read folder");
-  }
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    std::string child = static_cast<const char*>(entry->d_name);
-    if (!is_dot(child)) {
-      names.push_back(std::move(child));
-    }
-    if (names.size() > limit) {
-      throw Error(ErrorCode::kResourceExhausted,
-                  fmt::format("folder '{}' has too many entries to be copied: at most {} in one", printable(name), kMaxNames));
-    }
-  }
-  std::sort(names.begin(), names.end(), std::greater<>());
-  return names;
-}
 
 std::string link_of(int entry, const std::string& name) {
   std::array<char, 4096> text{};
@@ -87,7 +64,25 @@ UniqueFd open_file_of(int entry, const std::string& name) {
 
 }  // namespace
 
-Packer::Packer(int root, int out) : root_(root), out_(out), piece_(std::make_unique<char[]>(kBufferSize)) {
+void Packer::Names::add(std::string_view name) {
+  starts_.push_back(static_cast<uint32_t>(text_.size()));
+  text_.append(name);
+  text_ += '\0';
+}
+
+void Packer::Names::sort() {
+  std::sort(starts_.begin(), starts_.end(),
+            [this](uint32_t one, uint32_t other) { return std::strcmp(text_.data() + one, text_.data() + other) > 0; });
+}
+
+std::string Packer::Names::take() {
+  std::string name = text_.data() + starts_.back();
+  starts_.pop_back();
+  return name;
+}
+
+Packer::Packer(int root, int out, size_t max_bytes)
+    : root_(root), out_(out), piece_(std::make_unique<char[]>(kBufferSize)), max_bytes_(max_bytes) {
   buffer_.reserve(kBufferSize);
 }
 
@@ -143,10 +138,7 @@ void Packer::add_file(int entry, const std::string& name, const struct stat& inf
       write(tar_header(header));
       return;
     }
-    if (linked_bytes_ < kMaxLinkedBytes) {
-      linked_bytes_ += name.size() + sizeof(key);
-      linked_.emplace(key, name);
-    }
+    keep_link(key, name);
   }
   UniqueFd file = open_file_of(entry, name);
   std::array<char, 1024> capability{};
@@ -157,6 +149,15 @@ void Packer::add_file(int entry, const std::string& name, const struct stat& inf
   header.size = static_cast<uint64_t>(info.st_size);
   write(tar_header(header));
   copy_content(file.get(), name, header.size);
+}
+
+/// Of many links, those that come late are files of their own in the archive.
+void Packer::keep_link(const std::pair<dev_t, ino_t>& file, const std::string& name) {
+  size_t bytes = name.size() + kNode;
+  if (linked_bytes_ + bytes <= max_bytes_ / 2 && linked_bytes_ + level_bytes_ + bytes <= max_bytes_) {
+    linked_bytes_ += bytes;
+    linked_.emplace(file, name);
+  }
 }
 
 void Packer::copy_content(int file, const std::string& name, uint64_t size) {
@@ -208,9 +209,34 @@ UniqueFd Packer::next(int folder, const std::string& child, std::vector<Level>& 
   return entry;
 }
 
+Packer::Names Packer::names_in(int folder, const std::string& name) const {
+  int readable = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  std::unique_ptr<DIR, CloseFolder> stream(readable < 0 ? nullptr : ::fdopendir(readable));
+  if (!stream) {
+    fail_at(name, "read folder");
+  }
+  Names names;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    std::string_view child = static_cast<const char*>(entry->d_name);
+    if (!is_dot(child)) {
+      names.add(child);
+    }
+    if (linked_bytes_ + level_bytes_ + names.bytes() > max_bytes_) {
+      throw Error(
+          ErrorCode::kResourceExhausted,
+          fmt::format("folder '{}' has too many entries to be copied: their names, and those in the folders above, take "
+                      "more than {} bytes",
+                      printable(name), max_bytes_));
+    }
+  }
+  names.sort();
+  return names;
+}
+
 void Packer::enter(int folder, const std::string& name, const struct stat& info, std::vector<Level>& levels) {
-  Level level{.name = name, .device = info.st_dev, .inode = info.st_ino, .left = names_in(folder, name, kMaxNames - names_)};
-  names_ += level.left.size();
+  Level level{.name = name, .device = info.st_dev, .inode = info.st_ino, .left = names_in(folder, name)};
+  level.bytes = name.size() + sizeof(Level) + kNode + level.left.bytes();
+  level_bytes_ += level.bytes;
   levels.push_back(std::move(level));
 }
 
@@ -224,15 +250,14 @@ void Packer::add_tree(UniqueFd folder, const std::string& name) {
   enter(folder.get(), name, info, levels);
   for (;;) {
     if (!levels.back().left.empty()) {
-      std::string child = std::move(levels.back().left.back());
-      levels.back().left.pop_back();
-      --names_;
+      std::string child = levels.back().left.take();
       if (UniqueFd below = next(folder.get(), child, levels)) {
         folder = std::move(below);
       }
       continue;
     }
     std::string done = std::move(levels.back().name);
+    level_bytes_ -= levels.back().bytes;
     levels.pop_back();
     if (levels.empty()) {
       return;

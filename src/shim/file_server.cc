@@ -12,8 +12,9 @@
 namespace bulkhead::shim {
 namespace {
 
-// What runs at once, so that nobody who may ask uses up the shim's threads.
-constexpr size_t kMaxRunning = 64;
+// SECURITY: what runs at once, so that nobody who may ask uses up the shim's threads, descriptors, and memory: what one copy
+// may keep (kMaxPackerBytes, kMaxFolderTimes) counts as often.
+constexpr size_t kMaxRunning = 8;
 
 }  // namespace
 
