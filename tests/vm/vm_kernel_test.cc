@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -112,6 +113,40 @@ TEST_F(VmTest, OutputWaitsForItsReader) {
   EXPECT_EQ(::poll(&finished, 1, 1000), 0) << "the process wrote 8 MB though nobody read";
   EXPECT_EQ(read_to_end(pipes.ours.out.get()).size(), 8U << 20);
   EXPECT_EQ(await_exit(*sandbox, sandbox->init()).code, 0);
+}
+
+/// The guest's agent has 1024 descriptors and a few for each copy.
+TEST_F(VmTest, CopiesThatNobodyReadsToTheEndLeaveNothing) {
+  auto sandbox = create(make_spec(shell("dd if=/dev/zero of=/part bs=1k count=100 2>/dev/null; echo made; sleep 300")), {});
+  sandbox->start();
+  constexpr int kRounds = 12;
+  constexpr int kAtOnce = 50;
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<std::unique_ptr<FileWork>> works;
+    std::vector<UniqueFd> ours;
+    for (int i = 0; i < kAtOnce; ++i) {
+      int ends[2] = {-1, -1};
+      ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+      ours.emplace_back(ends[0]);
+      int little = 4096;  // so that a part is left in the guest, which has room for all of it
+      ASSERT_EQ(::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+      works.push_back(
+          sandbox->work_on_files({.kind = archive::FileRequest::Kind::kPack, .path = "/part", .owner = {}}, UniqueFd(ends[1])));
+    }
+    ::usleep(50'000);  // by now the works have ended
+    ours.clear();
+    for (const auto& work : works) {
+      pollfd done{.fd = work->descriptor(), .events = POLLIN, .revents = 0};
+      ASSERT_EQ(::poll(&done, 1, 10'000), 1);
+    }
+  }
+  std::unique_ptr<FileWork> last =
+      sandbox->work_on_files({.kind = archive::FileRequest::Kind::kStat, .path = "/part", .owner = {}}, {});
+  pollfd done{.fd = last->descriptor(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&done, 1, 10'000), 1);
+  EXPECT_EQ(last->result().size, 100U << 10);
+  last.reset();
+  sandbox->destroy();
 }
 
 TEST_F(VmTest, Terminal) {

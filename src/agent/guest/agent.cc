@@ -333,14 +333,19 @@ void Agent::on_work_done(const std::string& id) {
   } catch (const Error& error) {
     process.exit.reset();
     process.failure = error;
+  } catch (const std::exception& error) {  // no memory, in a guest that has little: this is PID 1, and the container goes on
+    process.exit.reset();
+    process.failure = Error(ErrorCode::kInternal, error.what());
   }
   tell_end(id);
 }
 
 /// Nobody reads the stream any more: who writes into it ends.
 void Agent::close(const std::string& payload, const Reply& reply) {
-  find(parse<wire::ProcessRequest>(payload).exec_id()).out.reset();
+  std::string id = parse<wire::ProcessRequest>(payload).exec_id();
+  find(id).out.reset();
   reply.succeed();
+  forget_if_done(id);  // its end may have been told already: nothing else would come
 }
 
 /// An exec is forgotten once the host knows how it ended and has all of its output.
