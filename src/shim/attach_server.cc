@@ -6,28 +6,47 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "task/file_line.h"
 
 namespace bulkhead::shim {
 namespace {
 
-/// recv(2), with the descriptor that came along.
+/// All of them: whoever sends more than we asked for must not leave any with us.
+std::vector<UniqueFd> take_descriptors(msghdr& message) {
+  std::vector<UniqueFd> descriptors;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(0)) {
+      continue;
+    }
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int descriptor = -1;
+      std::memcpy(&descriptor, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+      descriptors.emplace_back(descriptor);
+    }
+  }
+  return descriptors;
+}
+
+/// recv(2), with the descriptor that came along, where it was one.
 ssize_t receive(int socket, char* bytes, size_t size, UniqueFd& passed) {
   iovec vector{bytes, size};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};  // room for one: the kernel drops others
+  // Room for two, as it is rounded up; the kernel drops others.
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   ssize_t count = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  cmsghdr* header = count < 0 ? nullptr : CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-      header->cmsg_len == CMSG_LEN(sizeof(int))) {
-    int descriptor = -1;
-    std::memcpy(&descriptor, CMSG_DATA(header), sizeof(int));
-    passed.reset(descriptor);
+  if (count < 0) {
+    return count;
+  }
+  if (std::vector<UniqueFd> descriptors = take_descriptors(message); descriptors.size() == 1) {
+    passed = std::move(descriptors.front());
   }
   return count;
 }

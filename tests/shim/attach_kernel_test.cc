@@ -3,14 +3,19 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstring>
 #include <future>
 #include <thread>
 
 #include "shim_fixture.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/pipe.h"
+#include "task/file_line.h"
 
 namespace bulkhead {
 namespace {
@@ -178,6 +183,40 @@ TEST_F(ShimTest, AttachRefusesWhatIsNotThere) {
   start();
   wait();
   EXPECT_THROW(attach(""), Error);
+  remove();
+}
+
+TEST_F(ShimTest, DescriptorsThatNobodyAskedForAreClosed) {
+  prepare("sleep 60");
+  create();
+  Pipe first;
+  Pipe second;
+  UniqueFd connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  (bundle_ / "attach.sock").native().copy(static_cast<char*>(address.sun_path), sizeof(address.sun_path) - 1);
+  ASSERT_EQ(::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  std::string line = task::to_line({.kind = archive::FileRequest::Kind::kStat, .path = "/bin", .owner = {}});
+  const std::array<int, 2> descriptors{first.write.get(), second.write.get()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(descriptors))> control{};
+  iovec vector{line.data(), line.size()};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(descriptors));
+  std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof(descriptors));
+  ASSERT_EQ(::sendmsg(connection.get(), &message, MSG_NOSIGNAL), static_cast<ssize_t>(line.size()));
+  EXPECT_EQ(task::parse_file_answer(read_to_end(connection.get())).name, "bin");
+  first.write.reset();
+  second.write.reset();
+  EXPECT_EQ(read_to_end(first.read.get()), "");  // the shim holds no other side
+  EXPECT_EQ(read_to_end(second.read.get()), "");
+  client_->kill(id_, "", SIGKILL, true);
+  wait();
   remove();
 }
 
