@@ -63,6 +63,8 @@ std::string bare(std::string path) {
 }
 
 void unpack(int root, const FileRequest& request, int stream, std::optional<std::pair<uint32_t, uint32_t>> owner) {
+  // For the words of a refusal, before anything is read: Unpacker resolves the path again for each folder, as links below it
+  // may lead anywhere in the root, and checks what it has opened.
   UniqueFd folder = open_in_root(root, request.path, O_PATH);
   struct stat info {};
   if (!folder || ::fstat(folder.get(), &info) != 0) {

@@ -3,7 +3,8 @@
 // copies into a container's root, which may be in use, and has mounts in it.
 //
 // SECURITY: the archive is hostile and this process is root. Every name is resolved by the kernel below the root (openat2(2)
-// with RESOLVE_IN_ROOT), its last component never through a link; so processes that change the tree meanwhile win nothing.
+// with RESOLVE_IN_ROOT), its last component never through a link; so processes that change the tree meanwhile send what
+// follows elsewhere below the root, never out of it.
 //
 // One thread; it must be a thread of its own, because its umask becomes 0 (unshare(2) with CLONE_FS).
 #pragma once
