@@ -7,6 +7,7 @@
 #include "engine/engine_state.h"
 #include "support/error.h"
 #include "support/log.h"
+#include "support/scope_guard.h"
 
 namespace bulkhead::engine {
 namespace {
@@ -62,9 +63,9 @@ void Engine::State::watch(const LivePointer& live) {
     try {
       status = client->wait(id, "");
       details = task::read_exit_details(bundle(id));
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       status = {.code = 255, .time = now()};
-      details.error = fmt::format("the container's shim is gone: {}", error.message());
+      details.error = fmt::format("the container's shim is gone: {}", error.what());
     }
     try {
       ended(live, status, details);
@@ -85,12 +86,17 @@ void Engine::State::ended(const LivePointer& live, const task::ExitStatus& statu
   }
   auto tell = [&] { tell_end(live, static_cast<int>(status.code), status.time, details); };
   if (goes_later) {
+    auto wall_is_gone = ScopeGuard([&] {
+      {
+        std::lock_guard lock(live->mutex);
+        live->wall_leaves = false;
+      }
+      live->changed.notify_all();
+    });
     tell();
-    take_wall_down(live->copy(), client, await_decision(*live));
-    std::lock_guard lock(live->mutex);
-    live->wall_leaves = false;
+    try_to_take_wall_down(live->copy(), client, await_decision(*live));
   } else {
-    take_wall_down(live->copy(), client, Leftovers::kKept);
+    try_to_take_wall_down(live->copy(), client, Leftovers::kKept);
     tell();
   }
   if (live->copy().status == Status::kRestarting) {
@@ -98,6 +104,16 @@ void Engine::State::ended(const LivePointer& live, const task::ExitStatus& statu
     restart_later(live);
   } else if (live->copy().host_config.auto_remove) {
     remove_locked(live);
+  }
+}
+
+/// What is left of a wall is removed at its next start, or by the next engine: the container has ended all the same.
+void Engine::State::try_to_take_wall_down(const Container& record, const std::shared_ptr<task::Client>& client,
+                                          Leftovers leftovers) {
+  try {
+    take_wall_down(record, client, leftovers);
+  } catch (const std::exception& error) {
+    log::error("take down what was around container {}: {}", record.id, error.what());
   }
 }
 
@@ -115,7 +131,8 @@ void Engine::State::take_wall_down(const Container& record, const std::shared_pt
       log::debug("shim of container {}: {}", record.id, error.message());
     }
   }
-  if (!wall_removed && std::filesystem::exists(bundle(record.id))) {
+  std::error_code ignored;
+  if (!wall_removed && std::filesystem::exists(bundle(record.id), ignored)) {
     try {
       task::delete_shim(shim_request(record.id));
     } catch (const Error& error) {

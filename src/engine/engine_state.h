@@ -144,6 +144,8 @@ struct Engine::State {
   void tell_end(const LivePointer& live, int code, TimePoint time, const task::ExitDetails& details);
   /// By its shim, which ends then; where there is none that answers, by another. Lets go of network and bundle.
   void take_wall_down(const Container& record, const std::shared_ptr<task::Client>& client, Leftovers leftovers);
+  /// The same, and what fails is only logged.
+  void try_to_take_wall_down(const Container& record, const std::shared_ptr<task::Client>& client, Leftovers leftovers);
   void restart_later(const LivePointer& live);
   /// Blocks until it doesn't run, at most `milliseconds` (negative: for ever). True where it ended.
   bool wait_for_end(const LivePointer& live, int64_t milliseconds);

@@ -122,3 +122,17 @@ def test_the_engine_is_killed_at_each_step_of_a_start(own_engine, make_client, m
             docker.ok("start", name)
         docker.ok("rm", "-f", name)
     own_engine.stop()  # the fixture looks for what is left
+
+
+def test_the_engine_is_killed_right_after_an_end_and_what_was_written_stays(own_engine, make_client, tmp_path):
+    """The end is told before the VM's disk is let go of: the next engine has the shim do that, which lives."""
+    docker = make_client(own_engine)
+    for number in range(3):
+        name = docker.ok("create", VM, IMAGE, "sh", "-c", f"echo {number} >/kept; cat /kept")
+        assert docker.ok("start", "-a", name) == str(number)
+        own_engine.kill()
+        own_engine.start()
+        assert not list((own_engine.run_root / "bundles").iterdir())
+        docker.ok("cp", f"{name}:/kept", tmp_path / "kept")
+        assert (tmp_path / "kept").read_text() == f"{number}\n"
+        assert docker.ok("start", "-a", name) == str(number)
