@@ -162,6 +162,7 @@ struct Engine::State {
   // after a restart of the engine (recovery.cc)
   void recover();
   void recover_container(const LivePointer& live);
+  void finish_taking_down(const Container& record);
   void remove_orphans();
   void start_restarting_containers();
 

@@ -8,9 +8,23 @@
 #include "support/error.h"
 #include "support/files.h"
 #include "support/log.h"
+#include "task/protocol.h"
 
 namespace bulkhead::engine {
 namespace {
+
+/// The shim that serves a bundle. Throws where none does.
+std::shared_ptr<task::Client> shim_of(const std::filesystem::path& bundle) {
+  std::string address = read_file(bundle / task::kAddressFile);
+  constexpr std::string_view kScheme = "unix://";
+  return std::make_shared<task::Client>(address.starts_with(kScheme) ? address.substr(kScheme.size()) : address);
+}
+
+/// Whether nobody wants any more what an ended container wrote.
+Leftovers leftovers_of(const Container& record) {
+  bool removed = record.status == Status::kRemoving || record.status == Status::kDead;
+  return removed || (record.host_config.auto_remove && record.finished_at) ? Leftovers::kThrownAway : Leftovers::kKept;
+}
 
 bool was_alive(Status status) { return status == Status::kRunning || status == Status::kPaused || status == Status::kStarting; }
 
@@ -36,8 +50,9 @@ void Engine::State::recover() {
 
 void Engine::State::recover_container(const LivePointer& live) {
   Container record = live->copy();
-  if (!was_alive(record.status) && std::filesystem::exists(bundle(record.id))) {
-    take_wall_down(record, nullptr, Leftovers::kKept);  // the engine ended between the container's end and that of its wall
+  std::error_code ignored;
+  if (!was_alive(record.status) && std::filesystem::exists(bundle(record.id), ignored)) {
+    finish_taking_down(record);
   }
   if (record.status == Status::kRemoving || record.status == Status::kDead) {
     remove_locked(live);
@@ -54,9 +69,7 @@ void Engine::State::recover_container(const LivePointer& live) {
     return;
   }
   try {
-    std::string address = read_file(bundle(record.id) / "address");
-    constexpr std::string_view kScheme = "unix://";
-    auto client = std::make_shared<task::Client>(address.starts_with(kScheme) ? address.substr(kScheme.size()) : address);
+    auto client = shim_of(bundle(record.id));
     task::State state = client->state(record.id, "");
     if (state.status == task::Status::kCreated || state.status == task::Status::kUnknown) {
       throw Error(ErrorCode::kUnavailable, "its start was never finished");
@@ -85,6 +98,18 @@ void Engine::State::recover_container(const LivePointer& live) {
   }
   records.update_state(live->copy());
   watch(live);
+}
+
+/// The engine ended between the container's end and that of its wall. Where its shim lives it is asked, as it would have been:
+/// of what a guest wrote only the guest can write the rest to its disk.
+void Engine::State::finish_taking_down(const Container& record) {
+  std::shared_ptr<task::Client> client;
+  try {
+    client = shim_of(bundle(record.id));
+  } catch (const Error& error) {
+    log::debug("shim of container {}: {}", record.id, error.message());
+  }
+  try_to_take_wall_down(record, client, leftovers_of(record));
 }
 
 void Engine::State::remove_orphans() {
