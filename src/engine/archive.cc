@@ -66,11 +66,15 @@ void Engine::State::with_files(const std::string& reference, const std::string& 
                                const std::function<void(const Container&, const std::filesystem::path&)>& body) {
   LivePointer live = find(reference);
   try {
-    if (Container record = live->copy(); record.is_running()) {
-      body(record, bundle(record.id));
-    } else {
+    for (;;) {
+      if (Container record = live->copy(); record.is_running()) {
+        body(record, bundle(record.id));
+        return;
+      }
       std::lock_guard operation(live->operation);
-      with_idle_wall(live, body);
+      if (with_idle_wall(live, body)) {
+        return;
+      }
     }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kNotFound) {

@@ -156,8 +156,9 @@ struct Engine::State {
   /// Calls `body` with the record and the bundle of a shim that has the container's files. kNotFound: nothing is at `path`.
   void with_files(const std::string& reference, const std::string& path,
                   const std::function<void(const Container&, const std::filesystem::path&)>& body);
-  /// The same for a container that doesn't run; the caller holds its operation.
-  void with_idle_wall(const LivePointer& live, const std::function<void(const Container&, const std::filesystem::path&)>& body);
+  /// The same for a container that doesn't run; the caller holds its operation. False, and `body` wasn't called, where it runs:
+  /// a copy of such a one must hold up neither its stop nor its end.
+  bool with_idle_wall(const LivePointer& live, const std::function<void(const Container&, const std::filesystem::path&)>& body);
 
   // after a restart of the engine (recovery.cc)
   void recover();

@@ -44,7 +44,7 @@ Container without_processes(Container record) {
 
 }  // namespace
 
-void Engine::State::with_idle_wall(const LivePointer& live,
+bool Engine::State::with_idle_wall(const LivePointer& live,
                                    const std::function<void(const Container&, const std::filesystem::path&)>& body) {
   Container record;
   bool removed = false;
@@ -57,8 +57,7 @@ void Engine::State::with_idle_wall(const LivePointer& live,
     throw Error(ErrorCode::kConflict, "container is marked for removal: its files can't be copied");
   }
   if (record.is_running()) {  // since it was looked at
-    body(record, bundle(record.id));
-    return;
+    return false;
   }
   std::filesystem::path folder = bundle(record.id);
   make_folders(folder / "rootfs", 0711);
@@ -95,6 +94,7 @@ void Engine::State::with_idle_wall(const LivePointer& live,
   if (failure) {
     std::rethrow_exception(failure);
   }
+  return true;
 }
 
 }  // namespace bulkhead::engine
