@@ -343,7 +343,11 @@ void Agent::on_work_done(const std::string& id) {
 /// Nobody reads the stream any more: who writes into it ends.
 void Agent::close(const std::string& payload, const Reply& reply) {
   std::string id = parse<wire::ProcessRequest>(payload).exec_id();
-  find(id).out.reset();
+  Process& process = find(id);
+  if (process.out) {
+    process.out->give_up();
+    process.out.reset();
+  }
   reply.succeed();
   forget_if_done(id);  // its end may have been told already: nothing else would come
 }

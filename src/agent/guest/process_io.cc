@@ -69,6 +69,12 @@ void OutputStream::process_ended() {
   }
 }
 
+void OutputStream::give_up() {
+  if (waiting_) {
+    std::exchange(waiting_, std::nullopt)->succeed(wire::ReadResponse());
+  }
+}
+
 InputStream::InputStream(EventLoop& loop, UniqueFd fd, AtEnd at_end) : fd_(std::move(fd)), at_end_(at_end) {
   make_non_blocking(fd_.get());
   watch_ = loop.watch(fd_.get(), 0, [this](short) { push(); });

@@ -22,6 +22,8 @@ class OutputStream {
   void read(const Reply& reply);
   /// The process has ended: what is there is still read, then comes the end, whoever else holds the other side open.
   void process_ended();
+  /// Nobody reads it any more, before it goes: a request that waits is told of an end.
+  void give_up();
   /// The end was told.
   bool ended() const { return ended_; }
 

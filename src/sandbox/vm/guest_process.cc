@@ -50,14 +50,14 @@ class GuestProcess::Output {
   }
 
   void begin() {
-    watch_ = process_.session_.loop().watch(fd_.get(), 0, [this](short) { push(); });
+    watch_ = process_.session_.loop().watch(fd_.get(), events_while_asking(), [this](short) { on_ready(); });
     ask();
   }
   bool ended() const { return !fd_; }
   /// Nothing more is read: the guest's writer finds that nobody does.
   void abandon() {
     if (fd_) {
-      close_inside();
+      tell_inside();
       end();
     }
   }
@@ -109,17 +109,30 @@ class GuestProcess::Output {
       }
       if (count < 0) {  // nobody reads any more: the rest is taken from the guest all the same
         if (process_.unread_ == Unread::kClose) {
-          close_inside();
+          abandon();
+          return;
         }
         break;
       }
       written_ += static_cast<size_t>(count);
     }
-    watch_.set_events(0);
+    watch_.set_events(events_while_asking());
     ask();
   }
 
-  void close_inside() {
+  /// While the guest is silent: whether anybody still waits for what it may say.
+  short events_while_asking() const { return process_.unread_ == Unread::kClose ? POLLRDHUP : 0; }
+
+  void on_ready() {
+    if (written_ < chunk_.size()) {
+      push();
+    } else {
+      abandon();
+    }
+  }
+
+  /// Nothing more is asked for after it.
+  void tell_inside() {
     agent::wire::ProcessRequest request;
     request.set_exec_id(process_.exec_id_);
     process_.session_.caller().call("Close", request, [](const agent::Answer&) {});
