@@ -30,6 +30,8 @@ class Exchange {
   /// The whole body. Throws StatusError 413 above `limit` (by Content-Length, before a byte of it is read; else when it is
   /// reached), 408 where it takes more than thirty seconds.
   std::string read_body(size_t limit);
+  /// For `read_some`, `write` and `flush`, which else wait for as long as the client takes.
+  void set_patience(Patience patience) { connection_.set_patience(patience); }
   /// A part; 0 at the end. Waits for as long as the client takes.
   size_t read_some(char* buffer, size_t size);
 

@@ -49,10 +49,15 @@ ServerConnection::ServerConnection(UniqueFd socket, Peer peer, int stop_descript
   }
 }
 
+int ServerConnection::milliseconds_to_wait(Deadline deadline) const {
+  return !deadline && patience_.idle ? static_cast<int>(patience_.idle->count()) : milliseconds_until(deadline);
+}
+
 ServerConnection::Readiness ServerConnection::wait_readable(Deadline deadline) {
-  std::array<pollfd, 2> polled = {{{socket_.get(), POLLIN, 0}, {stop_descriptor_, POLLIN, 0}}};
+  int interrupt = deadline ? -1 : patience_.interrupt;
+  std::array<pollfd, 3> polled = {{{socket_.get(), POLLIN, 0}, {stop_descriptor_, POLLIN, 0}, {interrupt, POLLIN, 0}}};
   for (;;) {
-    int count = ::poll(polled.data(), polled.size(), milliseconds_until(deadline));
+    int count = ::poll(polled.data(), polled.size(), milliseconds_to_wait(deadline));
     if (count < 0 && errno != EINTR) {
       throw system_error("wait for a client");
     }
@@ -61,7 +66,9 @@ ServerConnection::Readiness ServerConnection::wait_readable(Deadline deadline) {
     }
     if (count > 0) {
       // What has arrived is served before the server stops.
-      return polled[0].revents != 0 ? Readiness::kReadable : Readiness::kStopping;
+      return polled[0].revents != 0   ? Readiness::kReadable
+             : polled[1].revents != 0 ? Readiness::kStopping
+                                      : Readiness::kBrokenOff;
     }
   }
 }
@@ -82,6 +89,7 @@ size_t ServerConnection::receive(char* buffer, size_t size, Deadline deadline) {
       case Readiness::kReadable: break;
       case Readiness::kTimedOut: throw StatusError(408, "the request was not complete in time");
       case Readiness::kStopping: throw Error(ErrorCode::kUnavailable, "the engine is stopping");
+      case Readiness::kBrokenOff: throw Error(ErrorCode::kUnavailable, "the request was broken off");
     }
   }
 }
@@ -105,8 +113,9 @@ void ServerConnection::send(std::string_view first, std::string_view second, std
     if (errno != EAGAIN) {
       throw gone();
     }
-    std::array<pollfd, 2> polled = {{{socket_.get(), POLLOUT, 0}, {stop_descriptor_, POLLIN, 0}}};
-    int ready = ::poll(polled.data(), polled.size(), milliseconds_until(deadline));
+    int interrupt = deadline ? -1 : patience_.interrupt;
+    std::array<pollfd, 3> polled = {{{socket_.get(), POLLOUT, 0}, {stop_descriptor_, POLLIN, 0}, {interrupt, POLLIN, 0}}};
+    int ready = ::poll(polled.data(), polled.size(), milliseconds_to_wait(deadline));
     if (ready == 0 || (ready > 0 && polled[0].revents == 0)) {
       throw Error(ErrorCode::kUnavailable, "the client does not read its answer");
     }

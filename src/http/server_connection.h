@@ -37,21 +37,29 @@ struct PeerCredentials {
   int32_t pid = 0;
 };
 
+/// What ends waits for a client that have no deadline.
+struct Patience {
+  std::optional<std::chrono::milliseconds> idle;  // the client neither sends nor takes a byte for so long
+  int interrupt = -1;                             // a descriptor that polls readable
+};
+
 class ServerConnection {
  public:
   /// `stop_descriptor` polls readable once the server is stopping; it outlives the connection. Of a TLS peer `socket` is the
   /// plain end of its relay (tls/relay.h), and `tls_name` the name in its certificate.
   ServerConnection(UniqueFd socket, Peer peer, int stop_descriptor, std::string tls_name = "");
 
-  enum class Readiness { kReadable, kTimedOut, kStopping };
+  enum class Readiness { kReadable, kTimedOut, kStopping, kBrokenOff };
   /// kReadable also where the client has closed.
   Readiness wait_readable(Deadline deadline);
-  /// 0 at the end of what the client sends. Throws StatusError 408 at the deadline, kUnavailable where the connection broke
-  /// or the server stops.
+  /// 0 at the end of what the client sends. Throws StatusError 408 at the deadline, kUnavailable where the connection broke,
+  /// the server stops, or the wait was broken off.
   size_t receive(char* buffer, size_t size, Deadline deadline);
   /// All of the three parts, in one system call where the socket takes them. Throws kUnavailable where the client is gone,
   /// reads nothing until the deadline, or the server stops while the client isn't reading.
   void send(std::string_view first, std::string_view second, std::string_view third, Deadline deadline);
+  /// From now on, for waits that have no deadline.
+  void set_patience(Patience patience) { patience_ = patience; }
   /// Whether the client closed its side or the connection broke. Does not block.
   bool is_gone() const;
   bool is_stopping() const;
@@ -68,10 +76,13 @@ class ServerConnection {
   const std::string& tls_name() const { return tls_name_; }
 
  private:
+  int milliseconds_to_wait(Deadline deadline) const;
+
   UniqueFd socket_;
   Peer peer_;
   int stop_descriptor_;
   std::string tls_name_;
+  Patience patience_;
 };
 
 }  // namespace bulkhead::http

@@ -3,14 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <thread>
+#include <vector>
 
 namespace bulkhead::http {
 namespace {
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -280,6 +283,35 @@ TEST_F(ServerTest, StopEndsIdleConnectionsAndStreams) {
   receive("\r\n\r\n");
   server_->stop();
   EXPECT_EQ(receive(), "0\r\n\r\n");
+}
+
+TEST_F(ServerTest, WaitsForAClientNoLongerThanItsHandlersPatience) {
+  UniqueFd interrupt(::eventfd(0, EFD_CLOEXEC));
+  std::vector<std::string> why;
+  start([&](Exchange& exchange) {
+    std::array<char, 100> part{};
+    for (Patience patience : {Patience{.idle = std::chrono::milliseconds(20)}, Patience{.interrupt = interrupt.get()}}) {
+      exchange.set_patience(patience);
+      try {
+        exchange.read_some(part.data(), part.size());
+      } catch (const Error& error) {
+        why.emplace_back(error.what());
+      }
+      ::eventfd_write(interrupt.get(), 1);
+    }
+    exchange.begin_stream(200, "text/plain");
+    try {
+      for (std::string piece(1UL << 20, 'x');;) {
+        exchange.write(piece);  // which nobody reads
+      }
+    } catch (const Error& error) {
+      why.emplace_back(error.what());
+      throw;
+    }
+  });
+  send("PUT /x HTTP/1.1\r\nContent-Length: 10\r\n\r\n");
+  thread_.join();
+  EXPECT_THAT(why, ElementsAre(HasSubstr("in time"), HasSubstr("broken off"), HasSubstr("does not read")));
 }
 
 TEST_F(ServerTest, SeesThatTheClientLeft) {
