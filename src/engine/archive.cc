@@ -1,8 +1,8 @@
 // The files inside a container: `docker cp`. Its shim reaches them; a container that doesn't run is given one for the moment.
 #include <fmt/format.h>
-#include <sys/socket.h>
+#include <poll.h>
 
-#include <array>
+#include <memory>
 
 #include "engine/engine_state.h"
 #include "image/decompressor.h"
@@ -19,6 +19,8 @@ Error could_not_find(const std::string& path, const std::string& reference) {
   return {ErrorCode::kNotFound, fmt::format("Could not find the file {} in container {}", path, reference)};
 }
 
+bool is_missing(const Error& error) { return error.code() == ErrorCode::kNotFound; }
+
 class PieceSource : public archive::ChunkSource {
  public:
   explicit PieceSource(const ArchiveSource& read) : read_(read), buffer_(std::make_unique<char[]>(kPiece)) {}
@@ -29,100 +31,120 @@ class PieceSource : public archive::ChunkSource {
   std::unique_ptr<char[]> buffer_;
 };
 
+/// A path in a container, in the client's words.
+class Place {
+ public:
+  Place(const std::string& reference, const std::string& path)
+      : reference_(reference), path_(path), clean_(archive::clean_request_path(path)) {}
+
+  archive::FileRequest request(archive::FileRequest::Kind kind) const { return {.kind = kind, .path = clean_, .owner = {}}; }
+
+  archive::PathStat stat(const ReachedFiles& files) const {
+    try {
+      return task::FileCall(files.bundle, request(archive::FileRequest::Kind::kStat), files.interrupts).finish();
+    } catch (const Error& error) {
+      if (is_missing(error)) {
+        throw could_not_find(path_, reference_);
+      }
+      throw;
+    }
+  }
+
+  void finish(task::FileCall& call) const {
+    try {
+      call.finish();
+    } catch (const Error& error) {
+      if (is_missing(error)) {
+        throw could_not_find(path_, reference_);
+      }
+      throw;
+    }
+  }
+
+ private:
+  const std::string& reference_;
+  const std::string& path_;
+  std::string clean_;
+};
+
 /// The stream's bytes until its end. An end alone doesn't mean that the archive is whole.
-void pour_out(int stream, const ArchiveSink& sink) {
+void pour_out(task::FileCall& call, const ArchiveSink& sink) {
   auto buffer = std::make_unique<char[]>(kPiece);
-  for (;;) {
-    ssize_t count = ::recv(stream, buffer.get(), kPiece, 0);
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count <= 0) {
-      return;
-    }
-    sink({buffer.get(), static_cast<size_t>(count)});
+  while (size_t count = call.read(buffer.get(), kPiece)) {
+    sink({buffer.get(), count});
   }
 }
 
 /// Returns early where the shim takes no more: it then says why.
-void pour_in(int stream, archive::ChunkSource& source) {
-  for (std::string_view bytes = source.next(); !bytes.empty(); bytes = source.next()) {
-    while (!bytes.empty()) {
-      ssize_t count = ::send(stream, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (count < 0 && errno == EINTR) {
-        continue;
-      }
-      if (count < 0) {
-        return;
-      }
-      bytes.remove_prefix(static_cast<size_t>(count));
-    }
+void pour_in(task::FileCall& call, archive::ChunkSource& source) {
+  for (std::string_view bytes = source.next(); !bytes.empty() && call.write(bytes);) {
+    bytes = source.next();
   }
 }
 
 }  // namespace
 
-void Engine::State::with_files(const std::string& reference, const std::string& path,
-                               const std::function<void(const Container&, const std::filesystem::path&)>& body) {
+std::vector<task::Interrupt> interrupts_of(const CopyClient& client) {
+  using When = task::Interrupt::When;
+  return {{.descriptor = client.descriptor,
+           .events = POLLRDHUP,
+           .when = When::kWhileWaiting,
+           .error = Error(ErrorCode::kUnavailable, "the client has gone")},
+          {.descriptor = client.stop_descriptor,
+           .events = POLLIN,
+           .when = When::kWhileWaiting,
+           .error = Error(ErrorCode::kUnavailable, "the engine is stopping")}};
+}
+
+void Engine::State::with_files(const std::string& reference, const CopyClient& client, const FilesBody& body) {
   LivePointer live = find(reference);
-  try {
-    for (;;) {
-      if (Container record = live->copy(); record.is_running()) {
-        body(record, bundle(record.id));
-        return;
-      }
-      std::lock_guard operation(live->operation);
-      if (with_idle_wall(live, body)) {
-        return;
-      }
+  for (;;) {
+    if (Container record = live->copy(); record.is_running()) {
+      body({.record = record, .bundle = bundle(record.id), .interrupts = interrupts_of(client)});
+      return;
     }
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::kNotFound) {
-      throw could_not_find(path, reference);
+    std::lock_guard operation(live->operation);
+    if (with_idle_wall(live, client, body)) {
+      return;
     }
-    throw;
   }
 }
 
-archive::PathStat Engine::path_stat(const std::string& reference, const std::string& path) {
-  archive::FileRequest request{.path = archive::clean_request_path(path), .owner = {}};
+archive::PathStat Engine::path_stat(const std::string& reference, const std::string& path, const CopyClient& client) {
+  Place place(reference, path);
   archive::PathStat found;
-  state_->with_files(reference, path, [&](const Container&, const std::filesystem::path& bundle) {
-    found = task::FileCall(bundle, request).finish();
-  });
+  state_->with_files(reference, client, [&](const ReachedFiles& files) { found = place.stat(files); });
   return found;
 }
 
-void Engine::read_archive(const std::string& reference, const std::string& path,
+void Engine::read_archive(const std::string& reference, const std::string& path, const CopyClient& client,
                           const std::function<void(const archive::PathStat&)>& begin, const ArchiveSink& sink) {
-  archive::FileRequest request{.path = archive::clean_request_path(path), .owner = {}};
-  state_->with_files(reference, path, [&](const Container& record, const std::filesystem::path& bundle) {
-    begin(task::FileCall(bundle, request).finish());
-    request.kind = archive::FileRequest::Kind::kPack;
-    task::FileCall call(bundle, request);
-    pour_out(call.stream(), sink);
-    call.finish();
-    state_->publish(record, "archive-path");
+  Place place(reference, path);
+  state_->with_files(reference, client, [&](const ReachedFiles& files) {
+    begin(place.stat(files));
+    task::FileCall call(files.bundle, place.request(archive::FileRequest::Kind::kPack), files.interrupts);
+    pour_out(call, sink);
+    place.finish(call);
+    state_->publish(files.record, "archive-path");
   });
 }
 
-void Engine::write_archive(const std::string& reference, const std::string& path, const ExtractOptions& options,
-                           const ArchiveSource& read) {
-  archive::FileRequest request{.kind = archive::FileRequest::Kind::kUnpack,
-                               .path = archive::clean_request_path(path),
-                               .overwrite = options.overwrite,
-                               .owner = {}};
-  state_->with_files(reference, path, [&](const Container& record, const std::filesystem::path& bundle) {
+void Engine::write_archive(const std::string& reference, const std::string& path, const CopyClient& client,
+                           const ExtractOptions& options, const ArchiveSource& read) {
+  Place place(reference, path);
+  state_->with_files(reference, client, [&](const ReachedFiles& files) {
+    archive::FileRequest request = place.request(archive::FileRequest::Kind::kUnpack);
+    request.overwrite = options.overwrite;
     if (options.owner == ExtractOptions::Owner::kUserOfContainer) {
-      request.owner = record.config.user;
+      request.owner = files.record.config.user;
     }
-    task::FileCall call(bundle, request);
+    task::FileCall call(files.bundle, request, files.interrupts);
     PieceSource pieces(read);
     image::DecompressedSource plain(pieces);
-    pour_in(call.stream(), plain);
+    pour_in(call, plain);
     call.end_stream();
-    call.finish();
-    state_->publish(record, "extract-to-dir");
+    place.finish(call);
+    state_->publish(files.record, "extract-to-dir");
   });
 }
 

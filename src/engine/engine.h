@@ -82,6 +82,14 @@ using ArchiveSink = std::function<void(std::string_view)>;
 /// Gives up to `size` bytes of an archive, 0 at its end; throws where its source broke off.
 using ArchiveSource = std::function<size_t(char* buffer, size_t size)>;
 
+/// Who copies, as far as the engine has to know: that one is gone, or too slow for those who wait for the copy's end.
+struct CopyClient {
+  int descriptor = -1;       // POLLRDHUP: it has gone. Outlives the copy
+  int stop_descriptor = -1;  // POLLIN: nobody is served any more. Outlives the copy
+  /// From now on sink and source throw where the client moves no byte for `idle`, or where `interrupt` polls readable.
+  std::function<void(std::optional<std::chrono::milliseconds> idle, int interrupt)> hurry;
+};
+
 struct ExtractOptions {
   archive::Overwrite overwrite = archive::Overwrite::kAnything;
   enum class Owner { kAsInArchive, kUserOfContainer };  // the latter only where the container has a user
@@ -149,14 +157,14 @@ class Engine {
   void resize(const std::string& reference, uint16_t rows, uint16_t columns);
   /// What is at a path inside a container. Of one that doesn't run too, which is given a wall of its mode for the moment: in a
   /// VM that takes as long as its start. kNotFound in Docker's words.
-  archive::PathStat path_stat(const std::string& reference, const std::string& path);
+  archive::PathStat path_stat(const std::string& reference, const std::string& path, const CopyClient& client);
   /// The same, and a tar archive of it; `begin` comes before the first byte. Throws after some bytes where the archive could
   /// not be finished.
-  void read_archive(const std::string& reference, const std::string& path,
+  void read_archive(const std::string& reference, const std::string& path, const CopyClient& client,
                     const std::function<void(const archive::PathStat&)>& begin, const ArchiveSink& sink);
   /// Unpacks a tar archive, compressed or not, into a folder inside a container. What was unpacked before an error stays.
-  void write_archive(const std::string& reference, const std::string& path, const ExtractOptions& options,
-                     const ArchiveSource& read);
+  void write_archive(const std::string& reference, const std::string& path, const CopyClient& client,
+                     const ExtractOptions& options, const ArchiveSource& read);
   /// What a container uses now; nullopt where it doesn't run.
   std::optional<ContainerStatistics> statistics(const std::string& reference);
   TopResult top(const std::string& reference, const std::string& ps_arguments);

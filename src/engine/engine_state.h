@@ -28,6 +28,7 @@
 #include "storage/snapshot_store.h"
 #include "support/error.h"
 #include "task/client.h"
+#include "task/file_call.h"
 #include "task/keeper_process.h"
 
 namespace bulkhead::engine {
@@ -49,6 +50,14 @@ class PendingAttachment {
   UniqueFd stream_;
 };
 
+/// A container whose files can be reached for the moment.
+struct ReachedFiles {
+  const Container& record;
+  std::filesystem::path bundle;  // of the shim that reaches them
+  std::vector<task::Interrupt> interrupts;
+};
+using FilesBody = std::function<void(const ReachedFiles&)>;
+
 struct LiveExec {
   Exec record;
   std::shared_ptr<task::Client> client;
@@ -69,6 +78,7 @@ struct LiveContainer {
   Leftovers leftovers = Leftovers::kUndecided;
   bool restart_wanted = true;            // false: stopped or killed by the user since its start
   std::shared_ptr<task::Client> client;  // while it has a shim
+  const UniqueFd* copy_break = nullptr;  // while a copy holds `operation`: an eventfd(2) that breaks it off
   std::vector<std::shared_ptr<PendingAttachment>> attachments;
   std::map<std::string, std::shared_ptr<LiveExec>> execs;
 
@@ -88,6 +98,7 @@ struct LiveContainer {
     }
     changed.notify_all();
   }
+  void break_copy_off();
 };
 
 using LivePointer = std::shared_ptr<LiveContainer>;
@@ -153,12 +164,12 @@ struct Engine::State {
   void watch_exec(const LivePointer& live, const std::shared_ptr<LiveExec>& exec);
 
   // the files inside (archive.cc, idle_wall.cc)
-  /// Calls `body` with the record and the bundle of a shim that has the container's files. kNotFound: nothing is at `path`.
-  void with_files(const std::string& reference, const std::string& path,
-                  const std::function<void(const Container&, const std::filesystem::path&)>& body);
+  /// Calls `body` once the container's files can be reached.
+  void with_files(const std::string& reference, const CopyClient& client, const FilesBody& body);
   /// The same for a container that doesn't run; the caller holds its operation. False, and `body` wasn't called, where it runs:
   /// a copy of such a one must hold up neither its stop nor its end.
-  bool with_idle_wall(const LivePointer& live, const std::function<void(const Container&, const std::filesystem::path&)>& body);
+  bool with_idle_wall(const LivePointer& live, const CopyClient& client, const FilesBody& body);
+  void in_idle_wall(const ReachedFiles& files, const FilesBody& body);
 
   // after a restart of the engine (recovery.cc)
   void recover();
@@ -181,6 +192,8 @@ struct Engine::State {
 RootFileReader root_reader(const Container& container);
 /// What the shim is to make the container's root from.
 std::vector<task::Mount> root_mounts(storage::SnapshotStore& snapshots, const Container& container);
+/// What ends a copy whose client has gone, or isn't served any more.
+std::vector<task::Interrupt> interrupts_of(const CopyClient& client);
 /// Removes a folder of ours where failing to is no reason to stop: says so in the log.
 void discard_folder(const std::filesystem::path& folder);
 /// Throws kConflict in Docker's words unless it runs.

@@ -84,6 +84,9 @@ void Engine::remove(const std::string& reference, Force force) {
     }
   }
   state_->begin_removal(live);  // where its wall is still there, that goes the quicker
+  if (force == Force::kYes) {
+    live->break_copy_off();
+  }
   std::lock_guard operation(live->operation);
   record = live->copy();
   if (record.is_running()) {

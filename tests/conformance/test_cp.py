@@ -1,13 +1,18 @@
 """docker cp: files into and out of containers, running or not."""
 import base64
+import contextlib
 import io
 import json
 import os
-
+import socket
 import tarfile
+import time
 import urllib.parse
 
 import pytest
+
+from support.api import UnixConnection
+from support.client import wait_until
 
 IMAGE = "busybox:1"
 
@@ -354,3 +359,60 @@ def test_the_user_of_the_container_where_asked(api, docker):
     name = docker.ok("run", "-d", "-u", "app", IMAGE, "sleep", "100")
     assert put(api, name, "/tmp", archive_of(("f", b"x", {"uid": 5}), ("d", None, {})), copyUIDGID=1).status == 200
     assert sh(docker, name, "stat -c %u:%g /tmp/f /tmp/d").split() == ["1000:1000"] * 2
+
+
+def begin_reading(api, container, path):
+    """A client that asks for an archive, takes its first bytes, and then no more until it is told to."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(60)
+    client.connect(api.path)
+    client.sendall(f"GET /v1.41/containers/{container}/archive?path={path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert b" 200 " in client.recv(100)
+    return client
+
+
+@pytest.fixture
+def with_a_large_file(api, stopped):
+    """A container that doesn't run, with /tmp/large of 8 MB."""
+    assert put(api, stopped, "/tmp", archive_of(("large", b"x" * 8_000_000, {}))).status == 200
+    return stopped
+
+
+@pytest.mark.bulkhead_only  # dockerd's copies hold up its removal
+def test_a_forced_removal_breaks_a_copy_off(docker, api, with_a_large_file):
+    with contextlib.closing(begin_reading(api, with_a_large_file, "/tmp/large")):
+        docker.ok("rm", "-f", with_a_large_file, timeout=30)
+    name = docker.ok("create", IMAGE, "sleep", "100")
+    with contextlib.closing(UnixConnection(api.path)) as writer:
+        writer.putrequest("PUT", f"/v1.41/containers/{name}/archive?path=/tmp")
+        writer.putheader("Content-Length", "100000")
+        writer.endheaders(b"\0" * 100)  # and no more
+        time.sleep(1)
+        docker.ok("rm", "-f", name, timeout=30)
+        answer = writer.getresponse()
+        assert answer.status == 409 and b"marked for removal" in answer.read()
+
+
+@pytest.mark.slow
+@pytest.mark.bulkhead_only
+def test_a_client_that_takes_nothing_holds_up_a_start_for_a_minute_at_most(docker, api, with_a_large_file):
+    with contextlib.closing(begin_reading(api, with_a_large_file, "/tmp/large")):
+        docker.ok("start", with_a_large_file, timeout=90)
+    assert sh(docker, with_a_large_file, "wc -c </tmp/large") == "8000000"
+
+
+@pytest.mark.bulkhead_only
+def test_a_copy_of_what_was_just_started_holds_up_no_stop(docker, engine, api, with_a_large_file):
+    """It waits for the start, and must not hold on to what it waited for."""
+    name = with_a_large_file
+    bundle = engine.run_root / "bundles" / name[:32]
+    for delay in (0, 0.01, 0.02, 0.03, 0.05, 0.08):
+        wait_until(lambda: not bundle.exists())  # a VM may stay for a moment after its end
+        start = docker.start("start", name)
+        begin = time.monotonic()
+        while time.monotonic() < begin + 10 and not bundle.exists():
+            time.sleep(0.001)
+        time.sleep(delay)
+        with contextlib.closing(begin_reading(api, name, "/tmp/large")):
+            assert start.wait(60) == 0
+            docker.ok("stop", "-t", "0", name, timeout=30)

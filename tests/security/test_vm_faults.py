@@ -1,4 +1,6 @@
 """What goes wrong around a VM is told at the client as what it is, and nothing is left behind."""
+import contextlib
+import http.client
 import os
 import pathlib
 import signal
@@ -8,6 +10,7 @@ import time
 
 import pytest
 
+from support.api import UnixConnection
 from support.client import wait_until
 from support.live_engine import end_by_force, load
 
@@ -47,6 +50,45 @@ def test_an_agent_that_hangs(docker):
         if os.path.exists(f"/proc/{pid}"):
             os.kill(pid, signal.SIGKILL)
     assert docker.ok("start", "-a", docker.ok("create", VM, IMAGE, "echo", "again")) == "again"
+
+
+@pytest.mark.slow
+def test_a_guest_that_falls_silent_holds_no_copy(docker, engine, api):
+    """Neither for ever, nor beyond its client."""
+    name = docker.ok("run", "-d", VM, IMAGE, "sh", "-c", "dd if=/dev/zero of=/large bs=1M count=64; sleep 1000")
+    wait_until(lambda: docker("exec", name, "ls", "-l", "/large").out.find("67108864") > 0)
+
+    def connections():
+        return sum("socket:" in os.readlink(path) for path in pathlib.Path(f"/proc/{engine.process.pid}/fd").iterdir() if path.is_symlink())
+
+    before = connections()
+    clients = []
+    for _ in range(2):
+        client = UnixConnection(api.path, timeout=90)
+        client.request("GET", f"/containers/{name}/archive?path=/large")
+        clients.append((client, client.getresponse()))
+    pid = machine_of(docker, name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        busy = connections()
+        assert busy > before
+        readers = [threading.Thread(target=read_until_it_breaks, args=(answer,)) for _, answer in clients]
+        for reader in readers:
+            reader.start()
+        time.sleep(2)  # all that was under way has come
+        clients[0][0].sock.shutdown(2)
+        wait_until(lambda: connections() < busy, what="the end of the copy whose client has gone")
+        readers[1].join(80)
+        assert not readers[1].is_alive(), "the other copy must end too"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert docker.ok("exec", name, "echo", "lives") == "lives"
+
+
+def read_until_it_breaks(answer):
+    with contextlib.suppress(http.client.HTTPException, OSError):
+        while answer.read(1 << 20):
+            pass
 
 
 def test_a_hanging_agent_can_be_killed_at_once(docker):
