@@ -14,10 +14,14 @@ namespace {
 
 constexpr size_t kPiece = 256UL << 10;
 
-/// Docker's words.
-Error could_not_find(const std::string& path, const std::string& reference) {
-  return {ErrorCode::kNotFound, fmt::format("Could not find the file {} in container {}", path, reference)};
-}
+/// Nothing is at the path that was asked for. A type of its own, as other things may be missing too: a folder of the host that
+/// is mounted there, a file that a link in an archive leads to.
+class PathNotFound : public Error {
+ public:
+  /// Docker's words.
+  PathNotFound(const std::string& path, const std::string& reference)
+      : Error(ErrorCode::kNotFound, fmt::format("Could not find the file {} in container {}", path, reference)) {}
+};
 
 bool is_missing(const Error& error) { return error.code() == ErrorCode::kNotFound; }
 
@@ -44,18 +48,19 @@ class Place {
       return task::FileCall(files.bundle, request(archive::FileRequest::Kind::kStat), files.interrupts).finish();
     } catch (const Error& error) {
       if (is_missing(error)) {
-        throw could_not_find(path_, reference_);
+        throw PathNotFound(path_, reference_);
       }
       throw;
     }
   }
 
-  void finish(task::FileCall& call) const {
+  /// Tells what is missing: the place itself, or something else that the archive's end speaks of.
+  void finish(task::FileCall& call, const ReachedFiles& files) const {
     try {
       call.finish();
     } catch (const Error& error) {
       if (is_missing(error)) {
-        throw could_not_find(path_, reference_);
+        stat(files);
       }
       throw;
     }
@@ -98,15 +103,24 @@ std::vector<task::Interrupt> interrupts_of(const CopyClient& client) {
 
 void Engine::State::with_files(const std::string& reference, const CopyClient& client, const FilesBody& body) {
   LivePointer live = find(reference);
-  for (;;) {
-    if (Container record = live->copy(); record.is_running()) {
-      body({.record = record, .bundle = bundle(record.id), .interrupts = interrupts_of(client)});
-      return;
+  try {
+    for (;;) {
+      if (Container record = live->copy(); record.is_running()) {
+        body({.record = record, .bundle = bundle(record.id), .interrupts = interrupts_of(client)});
+        return;
+      }
+      std::lock_guard operation(live->operation);
+      if (with_idle_wall(live, client, body)) {
+        return;
+      }
     }
-    std::lock_guard operation(live->operation);
-    if (with_idle_wall(live, client, body)) {
-      return;
+  } catch (const PathNotFound&) {
+    throw;
+  } catch (const Error& error) {
+    if (is_missing(error)) {  // a client would take "404" for the container, or the path
+      throw Error(ErrorCode::kInternal, error.message());
     }
+    throw;
   }
 }
 
@@ -124,7 +138,7 @@ void Engine::read_archive(const std::string& reference, const std::string& path,
     begin(place.stat(files));
     task::FileCall call(files.bundle, place.request(archive::FileRequest::Kind::kPack), files.interrupts);
     pour_out(call, sink);
-    place.finish(call);
+    place.finish(call, files);
     state_->publish(files.record, "archive-path");
   });
 }
@@ -143,7 +157,7 @@ void Engine::write_archive(const std::string& reference, const std::string& path
     image::DecompressedSource plain(pieces);
     pour_in(call, plain);
     call.end_stream();
-    place.finish(call);
+    place.finish(call, files);
     state_->publish(files.record, "extract-to-dir");
   });
 }

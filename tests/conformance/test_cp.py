@@ -416,3 +416,15 @@ def test_a_copy_of_what_was_just_started_holds_up_no_stop(docker, engine, api, w
         with contextlib.closing(begin_reading(api, name, "/tmp/large")):
             assert start.wait(60) == 0
             docker.ok("stop", "-t", "0", name, timeout=30)
+
+
+@pytest.mark.bulkhead_only
+def test_only_the_path_itself_is_told_as_missing(docker, api, container, folder):
+    lost = tarfile.LNKTYPE
+    answer = put(api, container, "/tmp", archive_of(("link", b"", {"type": lost, "linkname": "no/such"})))
+    assert answer.status == 500 and "ould not find the file" not in answer.message and "link" in answer.message
+    (folder / "mounted").mkdir()
+    name = docker.ok("create", "-v", f"{folder}/mounted:/m", IMAGE, "true")
+    (folder / "mounted").rmdir()
+    answer = get(api, name, "/etc/passwd")
+    assert answer.status == 500 and "ould not find the file" not in answer.message and f"{folder}/mounted" in answer.message
