@@ -19,7 +19,7 @@ namespace bulkhead::engine {
 namespace {
 
 // Start and removal wait meanwhile.
-constexpr std::chrono::seconds kIdleClient{60};
+constexpr std::chrono::seconds kIdleClient{30};
 
 Error marked_for_removal() { return {ErrorCode::kConflict, "container is marked for removal: its files can't be copied"}; }
 
