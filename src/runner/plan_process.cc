@@ -82,11 +82,7 @@ void plan_streams(Plan& plan, std::array<UniqueFd, 3> streams) {
       plan.process.streams_null[i] = true;
     }
     if (streams[i].get() <= 2) {  // the child puts them there one after the other: none may be overwritten before its turn
-      UniqueFd moved(::fcntl(streams[i].get(), F_DUPFD_CLOEXEC, 3));
-      if (!moved) {
-        throw system_error("duplicate a descriptor");
-      }
-      streams[i] = std::move(moved);
+      streams[i] = duplicate(streams[i].get());
     }
   }
   plan.process.streams = std::move(streams);

@@ -5,20 +5,10 @@
 #include <sys/socket.h>
 
 #include "support/error.h"
+#include "support/files.h"
 #include "support/pipe.h"
 
 namespace bulkhead::shim {
-namespace {
-
-UniqueFd duplicate(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (!copy) {
-    throw system_error("duplicate a terminal's descriptor");
-  }
-  return copy;
-}
-
-}  // namespace
 
 ProcessStreams::ProcessStreams(EventLoop& loop, const task::Stdio& stdio)
     : loop_(loop),

@@ -65,6 +65,14 @@ void write_all(int fd, std::string_view bytes) {
   }
 }
 
+UniqueFd duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) {
+    throw system_error("duplicate a descriptor");
+  }
+  return copy;
+}
+
 void write_existing(const std::filesystem::path& path, std::string_view bytes) {
   UniqueFd fd = open_file(path, O_WRONLY);
   if (::write(fd.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {

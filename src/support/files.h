@@ -18,6 +18,8 @@ std::string read_file(const std::filesystem::path& path, size_t limit = 64UL << 
 /// From the current offset to the end.
 std::string read_all(int fd, size_t limit = 64UL << 20);
 void write_all(int fd, std::string_view bytes);
+/// Another descriptor of the same open file, above those of the standard streams and closed on exec.
+UniqueFd duplicate(int fd);
 /// Overwrites an existing file in one write(2): for /proc, /sys and cgroup files.
 void write_existing(const std::filesystem::path& path, std::string_view bytes);
 

@@ -39,14 +39,6 @@ Message parse(const std::string& payload) {
   return message;
 }
 
-UniqueFd duplicate(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (!copy) {
-    throw system_error("duplicate a descriptor");
-  }
-  return copy;
-}
-
 void write_files(const wire::CreateRequest& request) {
   make_folders(kFilesFolder);
   for (const wire::File& file : request.files()) {

@@ -65,14 +65,6 @@ JailSpec jail_of(const Configuration& configuration, MachineRequest& request, Or
   return jail;
 }
 
-UniqueFd duplicate(const UniqueFd& file) {
-  UniqueFd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
-  if (!copy) {
-    throw system_error("duplicate a descriptor");
-  }
-  return copy;
-}
-
 }  // namespace
 
 void Machine::check(const Configuration& configuration) {
@@ -108,7 +100,7 @@ std::unique_ptr<Machine> Machine::start(const Configuration& configuration, Mach
   jail.files.push_back({.file = std::move(their_monitor), .number = kMonitorFd});
   jail.files.push_back({.file = std::move(their_agent), .number = kAgentFd});
   if (memory) {
-    jail.files.push_back({.file = duplicate(memory), .number = kMemoryFd});
+    jail.files.push_back({.file = duplicate(memory.get()), .number = kMemoryFd});
   }
   if (log) {
     UniqueFd file = open_file(configuration.console_log, O_WRONLY | O_CREAT | O_TRUNC, 0600);

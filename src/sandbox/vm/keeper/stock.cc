@@ -1,6 +1,5 @@
 #include "sandbox/vm/keeper/stock.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 
@@ -10,19 +9,12 @@
 
 #include "linux/pidfd.h"
 #include "support/error.h"
+#include "support/files.h"
 
 namespace bulkhead::sandbox::vm {
 namespace {
 
 constexpr size_t kMaxKinds = 4;  // each template holds some tens of megabytes
-
-UniqueFd duplicate(const UniqueFd& file) {
-  UniqueFd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
-  if (!copy) {
-    throw system_error("duplicate a descriptor");
-  }
-  return copy;
-}
 
 KeeperRequest without_container(KeeperRequest request) {
   request.image = {};
@@ -100,9 +92,9 @@ KeeperAnswer Stock::take(const KeeperRequest& request) {
   }
   for (Shelf* shelf : shelves) {
     if (shelf->made) {
-      return Template{.memory = duplicate(shelf->made->memory),
-                      .devices = duplicate(shelf->made->devices),
-                      .scratch = shelf->made->scratch ? duplicate(shelf->made->scratch) : UniqueFd()};
+      return Template{.memory = duplicate(shelf->made->memory.get()),
+                      .devices = duplicate(shelf->made->devices.get()),
+                      .scratch = shelf->made->scratch ? duplicate(shelf->made->scratch.get()) : UniqueFd()};
     }
   }
   return std::monostate();
@@ -205,7 +197,7 @@ void Stock::put(const std::string& kind, Template made) {
 
 void Stock::put(const std::string& kind, WarmMachine made) {
   std::lock_guard lock(mutex_);
-  children_.push_back(duplicate(made.pidfd));
+  children_.push_back(duplicate(made.pidfd.get()));
   if (Shelf* shelf = find(kind)) {
     shelf->warm.push_back(std::move(made));
     shelf->failures = 0;
