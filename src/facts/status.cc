@@ -1,10 +1,10 @@
 #include "facts/status.h"
 
 #include <charconv>
-#include <sstream>
 #include <string>
 
 #include "facts/facts.pb.h"
+#include "linux/process_stat.h"
 
 namespace bulkhead::facts {
 namespace {
@@ -61,19 +61,13 @@ void read_status(std::string_view text, Process& process) {
 }
 
 uint64_t processor_time_of(std::string_view stat, uint64_t ticks) {
-  size_t end = stat.rfind(')');  // the name before it may hold any character
-  if (end == std::string_view::npos || ticks == 0) {
+  auto parts = linux::ProcessStat::parse(stat);
+  if (!parts || ticks == 0) {
     return 0;
   }
-  std::istringstream fields{std::string(stat.substr(end + 1))};
-  std::string skipped;
-  for (int field = 3; field < 14; ++field) {
-    fields >> skipped;
-  }
-  uint64_t user = 0;
-  uint64_t kernel = 0;
-  fields >> user >> kernel;
-  return fields.fail() ? 0 : (user + kernel) * 1000 / ticks;
+  constexpr size_t kUserTime = 14;
+  constexpr size_t kSystemTime = 15;
+  return (number_of(parts->field(kUserTime)) + number_of(parts->field(kSystemTime))) * 1000 / ticks;
 }
 
 }  // namespace bulkhead::facts

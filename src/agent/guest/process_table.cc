@@ -10,6 +10,7 @@
 
 #include "agent/protocol/agent.pb.h"
 #include "agent/protocol/protocol.h"
+#include "linux/process_stat.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -68,35 +69,28 @@ std::string command_of(pid_t pid, const std::string& name) {
 void describe_process(pid_t pid, wire::ProcessesResponse& response) {
   try {
     std::string folder = fmt::format("/proc/{}", pid);
-    std::string line = read_file(folder + "/stat", 4096);
-    size_t begin = line.find('(');
-    size_t end = line.rfind(')');  // the name may hold any character
-    if (begin == std::string::npos || end == std::string::npos) {
-      return;
-    }
-    std::istringstream rest(line.substr(end + 2));
-    std::vector<std::string> fields{std::istream_iterator<std::string>(rest), {}};  // from field 3 (state) on
-    constexpr size_t kParent = 1;
-    constexpr size_t kTerminal = 4;
-    constexpr size_t kUserTime = 11;
-    constexpr size_t kSystemTime = 12;
-    constexpr size_t kStart = 19;
-    if (fields.size() <= kStart) {
+    auto stat = linux::ProcessStat::parse(read_file(folder + "/stat", 4096));
+    constexpr size_t kParent = 4;
+    constexpr size_t kTerminal = 7;
+    constexpr size_t kUserTime = 14;
+    constexpr size_t kSystemTime = 15;
+    constexpr size_t kStart = 22;
+    if (!stat || stat->field(kStart).empty()) {
       return;
     }
     int64_t ticks = ::sysconf(_SC_CLK_TCK);
-    int64_t since_boot = std::stoll(fields[kStart]) * (kSecond / ticks);
+    int64_t since_boot = std::stoll(stat->field(kStart)) * (kSecond / ticks);
     wire::Process& process = *response.add_processes();
     process.set_pid(static_cast<uint32_t>(pid));
-    process.set_parent(static_cast<uint32_t>(std::stoul(fields[kParent])));
+    process.set_parent(static_cast<uint32_t>(std::stoul(stat->field(kParent))));
     std::string status = read_file(folder + "/status", 64UL << 10);
     process.set_user(user_of(status));
     process.set_memory(memory_of(status));
     process.set_started(nanoseconds_of(CLOCK_REALTIME) - nanoseconds_of(CLOCK_BOOTTIME) + since_boot);
-    process.set_processor_time((std::stoull(fields[kUserTime]) + std::stoull(fields[kSystemTime])) * 1000 /
+    process.set_processor_time((std::stoull(stat->field(kUserTime)) + std::stoull(stat->field(kSystemTime))) * 1000 /
                                static_cast<uint64_t>(ticks));
-    process.set_terminal(terminal_of(std::stoi(fields[kTerminal])));
-    process.set_command(command_of(pid, line.substr(begin + 1, end - begin - 1)));
+    process.set_terminal(terminal_of(std::stoi(stat->field(kTerminal))));
+    process.set_command(command_of(pid, stat->name()));
   } catch (const Error&) {  // it has ended
   }
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "linux/pidfd.h"
+#include "linux/process_stat.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -17,15 +18,11 @@ namespace {
 
 constexpr const char* kNote = "vm-adopted";
 
-/// proc_pid_stat(5), field 22: with the number it names one process, ever.
+/// With the number it names one process, ever. Empty where it can't be told.
 std::string start_time_of(pid_t pid) {
-  std::string stat = read_file(fmt::format("/proc/{}/stat", pid));
-  std::istringstream fields(stat.substr(stat.rfind(')') + 1));
-  std::string field;
-  for (int number = 3; number <= 22; ++number) {
-    fields >> field;
-  }
-  return field;
+  constexpr size_t kStart = 22;
+  auto stat = linux::ProcessStat::parse(read_file(fmt::format("/proc/{}/stat", pid)));
+  return stat ? stat->field(kStart) : std::string();
 }
 
 }  // namespace
