@@ -1,6 +1,5 @@
 #include "sandbox/vm/network_link.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
@@ -327,9 +326,9 @@ void NetworkLink::tie(int to) {
   tie_links(link_index_, to, std::move(batch));
 }
 
-void NetworkLink::undo(const Made& made) noexcept {
+void NetworkLink::undo(const UniqueFd& inside, const Made& made) noexcept {
   try {
-    linux::run_in_network(made.inside.get(), [&] {
+    linux::run_in_network(inside.get(), [&] {
       NetlinkSocket socket(NETLINK_ROUTE);
       if (made.tied != 0) {
         undo_redirect(socket, made.tied);
@@ -347,29 +346,25 @@ void NetworkLink::undo(const Made& made) noexcept {
   }
 }
 
-NetworkLink::Made NetworkLink::take_made() {
-  Made made = std::exchange(made_, {});
-  made.inside.reset(::fcntl(namespace_.get(), F_DUPFD_CLOEXEC, 3));
-  return made;
-}
-
 void NetworkLink::undo() noexcept {
-  if (made_.tied != 0 || made_.own_tap != 0 || made_.elsewhere) {
-    undo(take_made());
+  if (made_.anything()) {
+    undo(namespace_, std::exchange(made_, {}));
   }
 }
 
 void NetworkLink::undo_later() noexcept {
-  if (made_.tied == 0 && made_.own_tap == 0 && !made_.elsewhere) {
+  if (!made_.anything()) {
     return;
   }
-  std::shared_ptr<Made> made;
+  std::shared_ptr<std::pair<UniqueFd, Made>> left;
   try {
-    made = std::make_shared<Made>(take_made());
-    late_work().add([made] { undo(*made); });
+    left = std::make_shared<std::pair<UniqueFd, Made>>();
+    left->first = std::move(namespace_);
+    left->second = std::exchange(made_, {});
+    late_work().add([left] { undo(left->first, left->second); });
   } catch (const std::exception&) {  // no thread to be had
-    if (made) {
-      undo(*made);
+    if (left) {
+      undo(left->first, left->second);
     }
   }
 }

@@ -55,18 +55,18 @@ class NetworkLink {
   /// Removes what one of those made, and nothing else; then the other may be tried. Throws nothing: where the namespace has
   /// gone so has all that was in it. The kernel lets 15 ms and more pass.
   void undo() noexcept;
-  /// The same, which nobody waits for but the end of this process.
+  /// The same, which nobody waits for but the end of this process. The last that is asked of the object.
   void undo_later() noexcept;
 
  private:
   struct Made {
-    UniqueFd inside;     // the container's network namespace
-    UniqueFd elsewhere;  // of a tap that is not in it
+    UniqueFd elsewhere;  // the namespace of a tap that is not in the container's
     int tied = 0;        // the container's own link, once it was tied
-    int own_tap = 0;     // in `inside`
+    int own_tap = 0;     // in the container's namespace
+
+    bool anything() const { return tied != 0 || own_tap != 0 || elsewhere; }
   };
-  static void undo(const Made& made) noexcept;
-  Made take_made();
+  static void undo(const UniqueFd& inside, const Made& made) noexcept;
   void tie(int to);
 
   UniqueFd namespace_;
