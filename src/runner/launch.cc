@@ -14,6 +14,7 @@
 #include "runner/child.h"
 #include "runner/failure.h"
 #include "runner/planner.h"
+#include "support/descriptor_passing.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/scope_guard.h"
@@ -110,27 +111,15 @@ void send_command(int channel, Command command) {
 
 /// One report; false where the child's end is closed. A descriptor that came with it is put into `passed`.
 bool receive(int channel, Report& report, UniqueFd& passed) {
-  iovec vector{&report, sizeof(report)};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  ssize_t count = 0;
-  do {
-    count = ::recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
-  } while (count < 0 && errno == EINTR);
-  if (count < 0 && errno != ECONNRESET) {
+  ReceivedMessage received = receive_with_descriptors(channel, {reinterpret_cast<char*>(&report), sizeof(report)}, 1);
+  if (received.size < 0 && errno != ECONNRESET) {
     throw system_error("listen to the container's process");
   }
-  if (count != sizeof(report)) {
+  if (received.size != sizeof(report)) {
     return false;
   }
-  if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-    passed.reset(fd);
+  if (!received.descriptors.empty()) {
+    passed = std::move(received.descriptors.front());
   }
   return true;
 }

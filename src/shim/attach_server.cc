@@ -5,53 +5,12 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <cstring>
 #include <utility>
-#include <vector>
 
+#include "support/descriptor_passing.h"
 #include "task/file_line.h"
 
 namespace bulkhead::shim {
-namespace {
-
-/// All of them: whoever sends more than we asked for must not leave any with us.
-std::vector<UniqueFd> take_descriptors(msghdr& message) {
-  std::vector<UniqueFd> descriptors;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(0)) {
-      continue;
-    }
-    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int descriptor = -1;
-      std::memcpy(&descriptor, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-      descriptors.emplace_back(descriptor);
-    }
-  }
-  return descriptors;
-}
-
-/// recv(2), with the descriptor that came along, where it was one.
-ssize_t receive(int socket, char* bytes, size_t size, UniqueFd& passed) {
-  iovec vector{bytes, size};
-  // Room for two, as it is rounded up; the kernel drops others.
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  ssize_t count = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  if (count < 0) {
-    return count;
-  }
-  if (std::vector<UniqueFd> descriptors = take_descriptors(message); descriptors.size() == 1) {
-    passed = std::move(descriptors.front());
-  }
-  return count;
-}
-
-}  // namespace
 
 AttachServer::AttachServer(EventLoop& loop, Container& container, UniqueFd socket, std::filesystem::path path)
     : loop_(loop), container_(container), listener_(loop, std::move(socket), std::move(path), [this](UniqueFd connection) {
@@ -82,11 +41,13 @@ void AttachServer::on_readable(std::list<Pending>::iterator pending) {
     pending_.erase(pending);
     return;
   }
-  UniqueFd passed;
-  if (receive(fd, bytes.data(), newline + 1, passed) != static_cast<ssize_t>(newline + 1)) {
+  ReceivedMessage received = receive_with_descriptors(fd, {bytes.data(), newline + 1}, 1);
+  if (received.size != static_cast<ssize_t>(newline + 1)) {
     pending_.erase(pending);
     return;
   }
+  // One, or it is none that was asked for.
+  UniqueFd passed = received.descriptors.size() == 1 ? std::move(received.descriptors.front()) : UniqueFd();
   pending->watch.reset();
   UniqueFd socket = std::move(pending->socket);
   pending_.erase(pending);

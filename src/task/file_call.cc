@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <string>
 
+#include "support/descriptor_passing.h"
 #include "support/error.h"
 #include "task/file_line.h"
 #include "task/protocol.h"
@@ -34,23 +34,9 @@ UniqueFd connect_to(const std::filesystem::path& bundle) {
 }
 
 /// The line and the descriptor in one message.
-void send_with(int connection, std::string line, int descriptor) {
-  iovec vector{line.data(), line.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  if (descriptor >= 0) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
-  }
+void send_with(int connection, const std::string& line, int descriptor) {
   // A fresh socket takes a short line whole.
-  if (::sendmsg(connection, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
+  if (send_with_descriptors(connection, line, {&descriptor, descriptor >= 0 ? 1U : 0U}) != static_cast<ssize_t>(line.size())) {
     throw system_error("ask a shim about files");
   }
 }

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstring>
 #include <future>
 #include <thread>
 
 #include "shim_fixture.h"
+#include "support/descriptor_passing.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/pipe.h"
@@ -197,19 +197,7 @@ TEST_F(ShimTest, DescriptorsThatNobodyAskedForAreClosed) {
   ASSERT_EQ(::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   std::string line = task::to_line({.kind = archive::FileRequest::Kind::kStat, .path = "/bin", .owner = {}});
   const std::array<int, 2> descriptors{first.write.get(), second.write.get()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(descriptors))> control{};
-  iovec vector{line.data(), line.size()};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(descriptors));
-  std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof(descriptors));
-  ASSERT_EQ(::sendmsg(connection.get(), &message, MSG_NOSIGNAL), static_cast<ssize_t>(line.size()));
+  ASSERT_EQ(send_with_descriptors(connection.get(), line, descriptors), static_cast<ssize_t>(line.size()));
   EXPECT_EQ(task::parse_file_answer(read_to_end(connection.get())).name, "bin");
   first.write.reset();
   second.write.reset();

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/descriptor_passing.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "ttrpc/unix_address.h"
@@ -33,36 +34,9 @@ struct Packet {
 
 void send_packet(int socket, const json& content, const std::vector<int>& files) {
   std::vector<uint8_t> text = json::to_cbor(content);  // JSON would have no bytes
-  iovec bytes{.iov_base = text.data(), .iov_len = text.size()};
-  msghdr message{};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxFiles)> control{};
-  if (!files.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * files.size());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int) * files.size());
-    std::memcpy(CMSG_DATA(header), files.data(), sizeof(int) * files.size());
-  }
-  if (::sendmsg(socket, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
+  if (send_with_descriptors(socket, {reinterpret_cast<const char*>(text.data()), text.size()}, files) !=
+      static_cast<ssize_t>(text.size())) {
     throw system_error("send to the keeper of VMs, or to who asks it");
-  }
-}
-
-void take_files(msghdr& message, std::vector<UniqueFd>& files) {
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int file = -1;
-      std::memcpy(&file, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-      files.emplace_back(file);
-    }
   }
 }
 
@@ -70,25 +44,14 @@ Packet receive_packet(int socket) {
   timeval patience{.tv_sec = kPatience, .tv_usec = 0};
   ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   std::string text(kMaxPacket, '\0');
-  iovec bytes{.iov_base = text.data(), .iov_len = text.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxFiles)> control{};
-  msghdr message{};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  ssize_t count = 0;
-  do {
-    count = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (count < 0 && errno == EINTR);
-  if (count < 0) {
+  ReceivedMessage received = receive_with_descriptors(socket, text, kMaxFiles);
+  if (received.size < 0) {
     throw errno == EAGAIN ? Error(ErrorCode::kDeadlineExceeded, "the keeper of VMs, or who asks it, says nothing")
                           : system_error("receive from the keeper of VMs, or from who asks it");
   }
-  Packet packet;
-  take_files(message, packet.files);
-  packet.content = json::from_cbor(text.begin(), text.begin() + count, true, false);
-  if (!packet.content.is_object() || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  Packet packet{.content = json::from_cbor(text.begin(), text.begin() + received.size, true, false),
+                .files = std::move(received.descriptors)};
+  if (!packet.content.is_object() || !received.is_whole) {
     throw Error(ErrorCode::kDataLoss, "what came from the keeper of VMs, or from who asks it, is no message");
   }
   return packet;

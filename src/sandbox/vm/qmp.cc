@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "support/descriptor_passing.h"
 #include "support/error.h"
 
 namespace bulkhead::sandbox::vm {
@@ -73,22 +73,8 @@ UniqueFd Qmp::release() {
 }
 
 void Qmp::send(const std::string& line, int fd) {
-  iovec bytes{.iov_base = const_cast<char*>(line.data()), .iov_len = line.size()};
-  msghdr message{};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  if (fd >= 0) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-  }
   // A command is far smaller than a socket's buffer: a part that doesn't fit means that QEMU reads no more.
-  if (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) != static_cast<ssize_t>(line.size())) {
+  if (send_with_descriptors(socket_.get(), line, {&fd, fd >= 0 ? 1U : 0U}, MSG_DONTWAIT) != static_cast<ssize_t>(line.size())) {
     throw Error(ErrorCode::kUnavailable, system_error("send a command to QEMU").message());
   }
 }
