@@ -123,6 +123,16 @@ TEST_F(RelayTest, WhoeverReadsNothingDoesNotHoldTheOtherDirectionUp) {
   EXPECT_EQ(::recv(server_end_.get(), &byte, 1, 0), 1);
 }
 
+TEST_F(RelayTest, AnEndThatDoesNotFitIsNotSaidYet) {
+  EXPECT_EQ(shake_hands(ours_.files("client")), "");
+  ASSERT_TRUE(server_);
+  std::string block(65536, 'y');
+  while (::send(server_->descriptor(), block.data(), block.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+  }
+  EXPECT_EQ(server_->end_writing(), Session::Io::kWantsOutput);
+  EXPECT_EQ(server_->end_writing(), Session::Io::kWantsOutput);  // OpenSSL's second try is another path than its first
+}
+
 TEST_F(RelayTest, AnEndThatNobodySaidIsAFailure) {
   EXPECT_EQ(shake_hands(ours_.files("client")), "");
   ASSERT_TRUE(server_);

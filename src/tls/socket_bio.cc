@@ -15,6 +15,8 @@ namespace {
 int descriptor_of(BIO* bio) { return static_cast<int>(reinterpret_cast<intptr_t>(BIO_get_data(bio))); }
 bool is_temporary(int error_number) { return error_number == EAGAIN || error_number == EINTR; }
 
+// What fails returns -1: 0 is the other side's end for reading, and nothing at all for writing. SSL_shutdown(3) would take a
+// close_notify for sent whose write returned 0.
 int write_socket(BIO* bio, const char* data, size_t size, size_t* written) {
   BIO_clear_retry_flags(bio);
   ssize_t count = ::send(descriptor_of(bio), data, size, MSG_NOSIGNAL);
@@ -22,7 +24,7 @@ int write_socket(BIO* bio, const char* data, size_t size, size_t* written) {
     if (is_temporary(errno)) {
       BIO_set_retry_write(bio);
     }
-    return 0;
+    return -1;
   }
   *written = static_cast<size_t>(count);
   return 1;
@@ -35,7 +37,7 @@ int read_socket(BIO* bio, char* data, size_t size, size_t* read) {
     if (count < 0 && is_temporary(errno)) {
       BIO_set_retry_read(bio);
     }
-    return 0;
+    return count == 0 ? 0 : -1;
   }
   *read = static_cast<size_t>(count);
   return 1;
