@@ -89,10 +89,7 @@ void containers_create(Request& request) {
   body.erase("HostConfig");
   body.erase("NetworkingConfig");
   create.config = engine::parse_container_config(body);
-  if (auto credentials = request.exchange.credentials()) {
-    create.caller.uid = credentials->uid;
-  }
-  create.caller.tls_name = request.exchange.tls_name();
+  create.caller = caller_of(request);
   engine::CreateResult result = request.engine.create(create);
   answer_json(request, 201, {{"Id", result.id}, {"Warnings", result.warnings}});
 }

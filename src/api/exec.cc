@@ -78,6 +78,7 @@ void exec_create(Request& request) {
   if (config.cmd.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "No exec command specified");
   }
+  config.caller = caller_of(request);
   parse_detach_keys(config.detach_keys);
   answer_json(request, 201, {{"Id", request.engine.exec_create(request.name, config)}});
 }

@@ -95,6 +95,14 @@ std::optional<int64_t> integer(const Request& request, std::string_view paramete
   return value;
 }
 
+policy::Caller caller_of(const Request& request) {
+  policy::Caller caller{.uid = {}, .tls_name = request.exchange.tls_name()};
+  if (auto credentials = request.exchange.credentials()) {
+    caller.uid = credentials->uid;
+  }
+  return caller;
+}
+
 TerminalSize terminal_size(const Request& request) {
   std::optional<int64_t> rows = integer(request, "h");
   std::optional<int64_t> columns = integer(request, "w");

@@ -37,6 +37,9 @@ void answer_empty(Request& request, int status);
 /// A query parameter as a number; nullopt where it is absent or empty. Throws kInvalidArgument naming it.
 std::optional<int64_t> integer(const Request& request, std::string_view parameter);
 
+/// Who asks, as a policy sees it.
+policy::Caller caller_of(const Request& request);
+
 struct TerminalSize {
   uint16_t rows, columns;
 };

@@ -39,6 +39,28 @@ std::string occupied_by(const policy::Neighbour& neighbour) {
                      neighbour.container.substr(0, 12));
 }
 
+/// SECURITY: a request of megabytes must not push the log's history out.
+void shorten(nlohmann::json& value) {
+  constexpr size_t kMaxText = 512;
+  constexpr size_t kMaxItems = 64;
+  if (value.is_string()) {
+    auto& text = value.get_ref<std::string&>();
+    if (text.size() > kMaxText) {
+      text = fmt::format("{}... ({} bytes)", text.substr(0, kMaxText), text.size());
+    }
+  } else if (value.is_array()) {
+    if (size_t count = value.size(); count > kMaxItems) {
+      value.erase(value.begin() + kMaxItems, value.end());
+      value.push_back(fmt::format("... ({} in all)", count));
+    }
+  }
+  if (value.is_structured()) {
+    for (nlohmann::json& each : value) {
+      shorten(each);
+    }
+  }
+}
+
 /// What one container's decision looks like in the log; labels stay out, they may be long and secret.
 nlohmann::json entry_of(const std::string& event, const Container& container, const policy::Request& request,
                         const Decision& decision) {
@@ -47,13 +69,14 @@ nlohmann::json entry_of(const std::string& event, const Container& container, co
   entry["event"] = event;
   entry["container"] = container.id;
   entry["name"] = container.name;
-  entry["image"] = request.image.substr(0, 512);
+  entry["image"] = request.image;
   entry["image_id"] = container.image_id;
   nlohmann::json asked = policy::to_json(request);
   for (const char* key : {"asked_mode", "uid", "tls_name", "privileged", "added_capabilities", "host_mounts", "devices",
                           "host_namespaces", "published_ports", "lifted", "digest_pinned"}) {
     entry["request"][key] = asked[key];
   }
+  shorten(entry);
   return entry;
 }
 
@@ -83,14 +106,19 @@ Decision Admission::settle(const policy::Request& request, Decision decision, co
 }
 
 void Admission::admit(const CreateRequest& request, const image::Image& image, Mode usual, Container& container) {
-  auto policy = store_.current();
   policy::Request asked = admission_request(request, image);
+  container.name = request.name;
+  container.image_id = image.id;
+  auto policy = policy_for("create", container, asked);
+  // SECURITY: what is kept is what was decided about: a link may be led elsewhere between two looks at it.
+  Origins origins = origins_of(request.host_config);
+  for (const auto& [target, source] : origins.mounts) {
+    asked.host_mounts.insert(source);
+  }
   Decision decision = policy->rules.decide(asked, usual);
   if (decision.verdict == Verdict::kAllowed) {
     decision = settle(asked, std::move(decision), container.id);
   }
-  container.name = request.name;
-  container.image_id = image.id;
   try {
     record("create", container, asked, decision);
     if (decision.verdict == Verdict::kDenied) {
@@ -102,7 +130,7 @@ void Admission::admit(const CreateRequest& request, const image::Image& image, M
     throw;
   }
   container.host_config.isolation = policy::name(decision.mode);
-  container.policy = PolicyRecord{.request = std::move(asked), .decision = std::move(decision)};
+  container.policy = PolicyRecord{.request = std::move(asked), .decision = std::move(decision), .origins = std::move(origins)};
 }
 
 void Admission::release(const std::string& container) { ledger_.release(container); }
@@ -121,12 +149,21 @@ void Admission::check_start(const Container& container) {
   }
 }
 
-void Admission::check_privileged_exec(const Container& container) {
-  auto policy = store_.current();
+void Admission::check_privileged_exec(const Container& container, const policy::Caller& caller) {
   policy::Request asked = container.policy ? container.policy->request : admission_request(container);
   make_privileged(asked);
+  asked.caller = caller;
   asked.asked_mode = policy::mode_of(container.host_config.isolation);
+  auto policy = policy_for("exec --privileged", container, asked);
+  if (container.policy) {
+    name_identity(policy->rules.identities(), container.policy->decision.identity, asked);
+  }
   Decision decision = policy->rules.decide(asked, asked.asked_mode.value_or(Mode::kProcess));
+  if (decision.verdict == Verdict::kAllowed && container.policy && decision.identity != container.policy->decision.identity) {
+    decision.verdict = Verdict::kDenied;
+    decision.because = fmt::format("{} may do that to {} only, and this one is among the {}", caller.text(),
+                                   whose(decision.identity), whose(container.policy->decision.identity));
+  }
   // The walls that it was made with stand, whatever today's policy is.
   std::string conflict = container.policy ? policy::conflict(container.policy->decision.walls, asked) : "";
   if (decision.verdict == Verdict::kAllowed && !conflict.empty()) {
@@ -136,6 +173,19 @@ void Admission::check_privileged_exec(const Container& container) {
   record("exec --privileged", container, asked, decision);
   if (decision.verdict == Verdict::kDenied) {
     throw Error(ErrorCode::kPermissionDenied, decision.text());
+  }
+}
+
+std::shared_ptr<const LoadedPolicy> Admission::policy_for(const std::string& event, const Container& container,
+                                                          const policy::Request& request) {
+  try {
+    return store_.current();
+  } catch (const Error& error) {
+    Decision refused;
+    refused.file = store_.status().file;
+    refused.because = error.message();
+    record(event, container, request, refused);
+    throw;
   }
 }
 
@@ -158,7 +208,7 @@ void Admission::record(const std::string& event, const Container& container, con
                    .time = {}});
 }
 
-std::vector<PolicyFinding> Admission::audit(const std::vector<Container>& containers, Mode usual) {
+std::vector<PolicyFinding> Admission::audit(const std::vector<Container>& containers, Mode usual, const KernelFit& kernels) {
   auto policy = store_.current();
   std::vector<PolicyFinding> findings;
   for (const Container& container : containers) {
@@ -178,13 +228,15 @@ std::vector<PolicyFinding> Admission::audit(const std::vector<Container>& contai
     } else {
       if (decision.mode > mode) {
         finding.wrong.push_back(fmt::format("it would have {} isolation: {}", policy::name(decision.mode), decision.because));
+      } else if (asked.asked_mode = mode; policy->rules.decide(asked, usual).verdict == Verdict::kDenied) {
+        finding.wrong.push_back(fmt::format("{} isolation would be refused: {}", policy::name(mode), decision.because));
       }
       for (const std::string& wall : missing_walls(decision.walls, policy->seccomp_profiles, container.host_config)) {
         finding.wrong.push_back("it lacks " + wall);
       }
       for (const std::string& kernel : decision.walls.kernels) {
-        if (!container.policy->decision.walls.kernels.contains(kernel)) {
-          finding.wrong.push_back(fmt::format("its kernel was not chosen by '{}'", kernel));
+        if (auto release = kernels.differs(container, kernel)) {
+          finding.wrong.push_back(fmt::format("its kernel is {}, and not '{}'", *release, kernel));
         }
       }
     }

@@ -12,6 +12,7 @@
 #include "engine/audit_log.h"
 #include "engine/container.h"
 #include "engine/events.h"
+#include "engine/kernel_fit.h"
 #include "engine/policy_store.h"
 #include "policy/kernel_ledger.h"
 
@@ -49,16 +50,20 @@ class Admission {
   void adopt(const Container& container);
   /// Throws kPermissionDenied where it would run beside another tenant's.
   void check_start(const Container& container);
-  /// SECURITY: `exec --privileged` would be the way around a policy that forbids `run --privileged`.
-  void check_privileged_exec(const Container& container);
+  /// SECURITY: `exec --privileged` would be the way around a policy that forbids `run --privileged`. `caller` is who asks for
+  /// it, whoever made the container.
+  void check_privileged_exec(const Container& container, const policy::Caller& caller);
 
   /// The running ones of `containers` that today's policy would refuse, or give another wall.
-  std::vector<PolicyFinding> audit(const std::vector<Container>& containers, policy::Mode usual);
+  std::vector<PolicyFinding> audit(const std::vector<Container>& containers, policy::Mode usual, const KernelFit& kernels);
   PolicyStatus status() { return store_.status(); }
   void reload();
 
  private:
   policy::Decision settle(const policy::Request& request, policy::Decision decision, const std::string& container);
+  /// The one in force. Where there is none, that is the decision, and recorded as such.
+  std::shared_ptr<const LoadedPolicy> policy_for(const std::string& event, const Container& container,
+                                                 const policy::Request& request);
   void record(const std::string& event, const Container& container, const policy::Request& request,
               const policy::Decision& decision);
 

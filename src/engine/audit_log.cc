@@ -32,6 +32,14 @@ void AuditLog::open() {
   size_ = status.st_size;
 }
 
+/// Somebody may have removed it, or put it elsewhere, as log rotation does.
+bool AuditLog::is_in_place() const {
+  struct stat open {};
+  struct stat named {};
+  return file_ && ::fstat(file_.get(), &open) == 0 && ::lstat(path_.c_str(), &named) == 0 && open.st_dev == named.st_dev &&
+         open.st_ino == named.st_ino;
+}
+
 void AuditLog::rotate() {
   std::error_code ignored;  // one that isn't there yet
   for (int number = kKept - 1; number >= 0; --number) {
@@ -45,7 +53,7 @@ void AuditLog::write(const nlohmann::json& entry) {
   // Names, labels and reasons need not be UTF-8.
   std::string line = entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   std::lock_guard lock(mutex_);
-  if (!file_) {
+  if (!is_in_place()) {
     open();
   }
   if (size_ > 0 && size_ + static_cast<int64_t>(line.size()) > limit_) {

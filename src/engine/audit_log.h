@@ -20,6 +20,7 @@ class AuditLog {
 
  private:
   void open();
+  bool is_in_place() const;
   void rotate();
 
   std::filesystem::path path_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/container_config.h"
+#include "engine/origins.h"
 #include "network/network_store.h"
 #include "policy/decision.h"
 #include "policy/request.h"
@@ -32,6 +33,7 @@ struct MountView {
 struct PolicyRecord {
   policy::Request request;
   policy::Decision decision;
+  Origins origins;  // what the decision is about
 };
 
 struct Container {
@@ -70,6 +72,7 @@ struct ExecConfig {
   bool attach_stdin = false, attach_stdout = false, attach_stderr = false, tty = false, privileged = false;
   std::vector<std::string> cmd, env;
   std::string user, working_dir, detach_keys;
+  policy::Caller caller;
 };
 
 struct Exec {

@@ -44,7 +44,9 @@ std::string definition_of(const Container& container) {
                 {"work", container.work_folder}};
   if (container.policy) {
     value["policy"] = {{"request", policy::to_json(container.policy->request)},
-                       {"decision", policy::to_json(container.policy->decision)}};
+                       {"decision", policy::to_json(container.policy->decision)},
+                       {"mounts", container.policy->origins.mounts},
+                       {"devices", container.policy->origins.devices}};
   }
   // Environment and labels need not be UTF-8.
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -79,7 +81,9 @@ void read_definition(const std::string& text, Container& container) {
   container.work_folder = value.at("work");
   if (auto policy = value.find("policy"); policy != value.end()) {
     container.policy = PolicyRecord{.request = policy::request_of_json(policy->at("request")),
-                                    .decision = policy::decision_of_json(policy->at("decision"))};
+                                    .decision = policy::decision_of_json(policy->at("decision")),
+                                    .origins = {.mounts = policy->value("mounts", std::map<std::string, std::string>()),
+                                                .devices = policy->value("devices", std::map<std::string, std::string>())}};
   }
 }
 

@@ -273,7 +273,9 @@ std::string Engine::user_of_image(const std::string& image_id) {
 
 PolicyStatus Engine::policy_status() { return state_->admission.status(); }
 void Engine::reload_policy() { state_->admission.reload(); }
-std::vector<PolicyFinding> Engine::audit_policy() { return state_->admission.audit(list(), state_->usual_mode()); }
+std::vector<PolicyFinding> Engine::audit_policy() {
+  return state_->admission.audit(list(), state_->usual_mode(), state_->kernel_fit);
+}
 
 namespace {
 void describe_policy(const PolicyStatus& status, EngineInfo& info) {

@@ -57,7 +57,7 @@ std::string Engine::exec_create(const std::string& reference, const ExecConfig& 
   Container record = live->copy();
   require_unpaused(record);
   if (config.privileged) {
-    state_->admission.check_privileged_exec(record);
+    state_->admission.check_privileged_exec(record, config.caller);
   }
   if (config.cmd.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "No exec command specified");

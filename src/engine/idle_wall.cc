@@ -9,6 +9,7 @@
 
 #include "engine/engine_state.h"
 #include "engine/name_files.h"
+#include "engine/origins.h"
 #include "engine/spec_builder.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -118,6 +119,7 @@ void Engine::State::in_idle_wall(const ReachedFiles& files, const FilesBody& bod
                                .cgroups_path = cgroups_path(record),
                                .init_binary = {},
                                .read_file = root_reader(record)});
+  require_decided_origins(record, spec);
   spec.linux_.namespaces.push_back({.type = "network"});
   replace_file(folder / "config.json", oci::to_json(spec), 0600, Durability::kUnsynced);
   task::Client client(task::start_shim(request));

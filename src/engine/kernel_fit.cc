@@ -181,6 +181,27 @@ void KernelFit::choose_own(compat::ImageNeeds needs, Container& container) {
   }
 }
 
+std::optional<std::string> KernelFit::differs(const Container& container, const std::string& wanted) const {
+  std::string release = host_kernel().release;
+  if (container.own_kernel) {
+    const auto& annotations = container.host_config.annotations;
+    auto chosen = annotations.find(compat::kKernelLabel);
+    std::string name = chosen == annotations.end() ? kernels::kBuiltIn : chosen->second;
+    if (name == wanted) {
+      return std::nullopt;
+    }
+    std::vector<kernels::Entry> entries = kernels_.list();
+    auto entry = std::find_if(entries.begin(), entries.end(), [&](const auto& each) { return each.name == name; });
+    release = entry == entries.end() || entry->release.empty() ? name : entry->release;
+  }
+  try {
+    auto version = compat::parse_kernel_version(release);
+    return version && compat::KernelRange::parse(wanted).holds(*version) ? std::nullopt : std::optional(release);
+  } catch (const Error&) {
+    return release;  // `wanted` is the name of another one
+  }
+}
+
 void KernelFit::check(const image::Image& image, Container& container) {
   compat::ImageFacts image_facts{.architecture = image.architecture,
                                  .os_version = image.os_version,

@@ -34,6 +34,8 @@ class KernelFit {
   /// that fits image and annotation org.bulkhead.kernel (a name or a range), and leaves its name in the
   /// annotation. Its programs may be of another architecture where their emulator is installed (kEmulationAnnotation).
   void check(const image::Image& image, Container& container);
+  /// The release of the kernel that `container` runs on, where it is none of `wanted`: a name of the catalogue or a range.
+  std::optional<std::string> differs(const Container& container, const std::string& wanted) const;
 
  private:
   void choose_own(compat::ImageNeeds needs, Container& container);

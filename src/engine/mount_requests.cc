@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <climits>
 #include <filesystem>
 #include <set>
 
@@ -34,10 +35,19 @@ std::vector<std::string> split(const std::string& text, char separator) {
   }
 }
 
+/// PATH_MAX counts the end. A path of megabytes would cost seconds to take apart.
+void check_length(const std::string& path) {
+  if (path.size() >= PATH_MAX) {
+    throw invalid(fmt::format("invalid mount path '{}...': it has {} bytes, and Linux takes {} at most", path.substr(0, 64),
+                              path.size(), PATH_MAX - 1));
+  }
+}
+
 std::string checked_target(const std::string& target, const std::string& where) {
   if (target.empty() || target[0] != '/') {
     throw invalid(fmt::format("invalid mount path: '{}' mount path must be absolute", target));
   }
+  check_length(target);
   std::string clean = clean_path(target);
   if (clean == "/") {
     throw invalid(fmt::format("invalid volume specification: '{}': invalid specification: destination can't be '/'", where));
@@ -75,6 +85,7 @@ MountRequest parse_bind(const std::string& bind) {
                     "by its absolute path",
                     parts[0], bind));
   }
+  check_length(parts[0]);
   MountRequest request{.missing_source = MissingSource::kCreate};
   request.view = {
       .type = "bind", .source = clean_path(parts[0]), .destination = checked_target(parts[1], bind), .propagation = "rprivate"};
@@ -139,6 +150,7 @@ MountRequest parse_mount(const MountPoint& mount) {
   if (!mount.propagation.empty() && !propagations().contains(mount.propagation)) {
     throw invalid(fmt::format("invalid propagation mode: {}", mount.propagation));
   }
+  check_length(mount.source);
   request.view.source = clean_path(mount.source);
   request.view.propagation = mount.propagation.empty() ? "rprivate" : mount.propagation;
   request.recursive = !mount.non_recursive;

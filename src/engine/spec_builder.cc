@@ -7,6 +7,7 @@
 #include "engine/capabilities.h"
 #include "engine/device_requests.h"
 #include "engine/mount_requests.h"
+#include "engine/origins.h"
 #include "engine/security_options.h"
 #include "engine/spec_limits.h"
 #include "engine/spec_mounts.h"
@@ -212,6 +213,7 @@ oci::Spec build_spec(const SpecRequest& request) {
   spec.mounts = spec_mounts(request);
   spec.annotations = annotations_of(container);
   spec.linux_ = build_linux(request, security, granted);
+  settle_sources(spec);
   spec.linux_.rootfs_propagation = root_propagation(spec.mounts);
   return spec;
 }

@@ -6,6 +6,7 @@
 
 #include "engine/engine_state.h"
 #include "engine/name_files.h"
+#include "engine/origins.h"
 #include "engine/spec_builder.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -208,6 +209,7 @@ void Engine::State::launch(const LivePointer& live, Container& record) {
                                .cgroups_path = cgroups_path(record),
                                .init_binary = options.init_binary,
                                .read_file = root_reader(record)});
+  require_decided_origins(record, spec);
   replace_file(folder / "config.json", oci::to_json(spec), 0600, Durability::kUnsynced);
 
   auto client = std::make_shared<task::Client>(shim.get());

@@ -114,4 +114,9 @@ std::string to_json(const Process& process) { return dump(write_process(process)
 std::string to_json(const Resources& resources) { return dump(write_resources(resources)); }
 std::string to_json(const Seccomp& seccomp) { return dump(write_seccomp(seccomp)); }
 
+bool has_exact_sources(const Spec& spec) {
+  auto found = spec.annotations.find(kExactSources);
+  return found != spec.annotations.end() && found->second == "true";
+}
+
 }  // namespace bulkhead::oci

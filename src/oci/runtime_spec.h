@@ -158,6 +158,10 @@ struct Spec {
   Linux linux_;
 };
 
+/// Annotation of ours: "true" says that no link leads to the sources of the bind mounts, and that none may be followed to them.
+inline constexpr const char* kExactSources = "org.bulkhead.exact-sources";
+bool has_exact_sources(const Spec& spec);
+
 /// Throws kInvalidArgument (not JSON, wrong types, missing required properties; names the property) or kNotSupported.
 Spec parse_spec(std::string_view json_text);
 Process parse_process(std::string_view json_text);

@@ -81,6 +81,17 @@ Identity of_unlisted(const IdentityRules& rules, const Request& request, const I
 
 }  // namespace
 
+void name_identity(const IdentityRules& rules, const Identity& identity, Request& request) {
+  for (const auto& [label, name] :
+       {std::pair(&rules.tenants.label, &identity.tenant), std::pair(&rules.environments.label, &identity.environment)}) {
+    if (name->empty()) {
+      request.labels.erase(*label);
+    } else {
+      request.labels[*label] = *name;
+    }
+  }
+}
+
 bool is_valid_name(std::string_view name) {
   auto is_word = [](unsigned char letter) { return letter < 0x80 && std::isalnum(letter) != 0; };
   return !name.empty() && name.size() <= 63 && name != "any" && name != "none" && is_word(name.front()) &&

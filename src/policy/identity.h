@@ -52,6 +52,9 @@ struct IdentityRules {
 /// Throws kPermissionDenied saying what is wrong, and what to do.
 Identity identify(const IdentityRules& rules, const Request& request);
 
+/// Says in `request`, in the words of `rules`, that it is about something of `identity`.
+void name_identity(const IdentityRules& rules, const Identity& identity, Request& request);
+
 /// Letters, digits, '.', '_', '-', at most 63, beginning with a letter or digit; not "any" nor "none".
 bool is_valid_name(std::string_view name);
 

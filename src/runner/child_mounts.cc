@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -20,6 +21,22 @@ constexpr unsigned kClone = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
 int clone_tree(int fd, const char* path, bool recursive) {
   unsigned flags = kClone | (path[0] == '\0' ? AT_EMPTY_PATH : 0U) | (recursive ? AT_RECURSIVE : 0U);
   return ::open_tree(fd, path, flags);
+}
+
+// SECURITY: open_tree(2) can't be told to follow no link; who may write a folder above the source could lead it elsewhere.
+int clone_exact_tree(const char* path, bool recursive) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  int source = static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)));
+  if (source < 0) {
+    return -1;
+  }
+  int tree = clone_tree(source, "", recursive);
+  int error = errno;
+  ::close(source);
+  errno = error;
+  return tree;
 }
 
 int set_attributes(int fd, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive) {
@@ -217,7 +234,8 @@ void open_mount_sources(Child& child) {
   uint32_t index = 0;
   for (PlannedMount& mount : child.plan.container->mounts) {
     if (mount.kind == MountKind::kBind) {
-      mount.fd = clone_tree(AT_FDCWD, mount.source, mount.recursive_bind);
+      mount.fd = mount.exact_source ? clone_exact_tree(mount.source, mount.recursive_bind)
+                                    : clone_tree(AT_FDCWD, mount.source, mount.recursive_bind);
       check(child, mount.fd, Step::kMountSource, index);
       apply_attributes(child, mount, index);
     } else if (mount.kind == MountKind::kFilesystem && child.proc < 0 && std::strcmp(mount.type, "proc") == 0) {

@@ -56,7 +56,8 @@ struct PlannedMount {
   uint64_t propagation = 0;                         // MS_PRIVATE ..., 0: leave
   bool recursive_propagation = false;
   bool recursive_bind = false;
-  int fd = -1;  // the child's: the detached mount
+  bool exact_source = false;  // no link is followed to it
+  int fd = -1;                // the child's: the detached mount
 };
 
 struct RootfsMount {  // by mount(2) on <bundle>/rootfs, a path of the host

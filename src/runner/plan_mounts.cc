@@ -49,7 +49,7 @@ PlannedMount planned(Plan& plan, const std::string& target, const MountOptions& 
   return mount;
 }
 
-void plan_bind(Plan& plan, const oci::Mount& mount, const std::string& target, const MountOptions& options) {
+void plan_bind(Plan& plan, const oci::Mount& mount, const std::string& target, const MountOptions& options, bool exact_source) {
   if (!mount.source.starts_with('/')) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("the source of the bind mount on '{}' is not an absolute path: '{}'",
                                                          mount.destination, mount.source));
@@ -62,6 +62,7 @@ void plan_bind(Plan& plan, const oci::Mount& mount, const std::string& target, c
   out.kind = MountKind::kBind;
   out.source = plan.texts.keep(mount.source);
   out.recursive_bind = options.recursive_bind;
+  out.exact_source = exact_source;
   if (out.propagation == 0) {
     out.propagation = MS_PRIVATE;
     out.recursive_propagation = true;
@@ -182,7 +183,7 @@ void plan_mounts(Plan& plan, const oci::Spec& spec, const linux::Cgroup& cgroup)
     const MountOptions options = parse_mount_options(mount.options);
     const std::string target = plain_target(mount.destination, "mounts.destination");
     if (options.bind || mount.type == "bind") {
-      plan_bind(plan, mount, target, options);
+      plan_bind(plan, mount, target, options, oci::has_exact_sources(spec));
       if (target == "/dev") {
         plan.container->make_devices = false;  // the host's own devices: not ours to change
       }

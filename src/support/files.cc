@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -13,6 +15,17 @@ namespace bulkhead {
 
 UniqueFd open_file(const std::filesystem::path& path, int flags, mode_t mode) {
   UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC, mode));
+  if (!fd) {
+    throw system_error(fmt::format("open '{}'", path.native()));
+  }
+  return fd;
+}
+
+UniqueFd open_exact_file(const std::filesystem::path& path, int flags) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof(how))));
   if (!fd) {
     throw system_error(fmt::format("open '{}'", path.native()));
   }

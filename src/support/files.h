@@ -13,6 +13,8 @@ namespace bulkhead {
 
 /// Opens with O_CLOEXEC added.
 UniqueFd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0);
+/// The same, where no link is on the way (openat2(2), RESOLVE_NO_SYMLINKS): ELOOP else.
+UniqueFd open_exact_file(const std::filesystem::path& path, int flags);
 /// The file's bytes; kResourceExhausted where it is larger than `limit` bytes.
 std::string read_file(const std::filesystem::path& path, size_t limit = 64UL << 20);
 /// From the current offset to the end.

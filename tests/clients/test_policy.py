@@ -3,7 +3,9 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
+import stat
 import subprocess
 import threading
 
@@ -158,6 +160,43 @@ def test_privileged_can_not_be_had_through_exec(docker, policy_file):
     docker.ok("exec", name, "true")
 
 
+def as_user(engine, uid, *command):
+    """What a client prints that is connected as that user."""
+    mode = engine.socket.stat().st_mode
+    folders = [folder for folder in (engine.folder, engine.folder.parent) if not folder.stat().st_mode & 1]
+    try:
+        os.chmod(engine.socket, 0o666)
+        for folder in folders:
+            os.chmod(folder, folder.stat().st_mode | 1)
+        return subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *command], capture_output=True, text=True, check=True).stdout
+    finally:
+        os.chmod(engine.socket, mode & 0o777)
+
+
+def post_as(engine, uid, path, body):
+    return as_user(engine, uid, "curl", "-s", "--unix-socket", str(engine.socket), "-H", "Content-Type: application/json", "-d",
+                   json.dumps(body), f"http://localhost{path}")
+
+
+@pytest.mark.parametrize("uid, tenant, why", [
+    (4242, "", "uid 4242 may do that to containers of the tenant 'acme'"),
+    (4242, "globex", "may not create.*globex"),
+    (4242, "acme", ""),
+    (9999, "", "does not know uid 9999"),
+])
+def test_privileged_exec_is_decided_for_whoever_asks(docker, engine, policy_file, uid, tenant, why):
+    policy_file.write("- {match: {uid: 0}, allow: all}\n- {match: {tenant: acme}, allow: all}\n",
+                      head="callers: [{uid: 0, tenants: any}, {uid: 4242, tenant: acme}]\n")
+    labels = ["--label", f"{TENANT}={tenant}"] if tenant else []
+    name = docker.ok("run", "-d", *labels, IMAGE, "sleep", "1000")
+    docker.ok("exec", "--privileged", name, "true")
+    assert audit_of(engine, "exec --privileged")["request"]["uid"] == 0
+    answer = post_as(engine, uid, f"/containers/{name}/exec", {"Cmd": ["true"], "Privileged": True})
+    assert re.search(why, answer), answer
+    entry = audit_of(engine, "exec --privileged")
+    assert (entry["request"]["uid"], entry["verdict"]) == (uid, "denied" if why else "allowed"), entry
+
+
 @pytest.mark.parametrize("bind", ["/:/h", "/var:/h", "/var/../var/run:/h", "/var/run/docker.sock:/s"])
 def test_a_mount_is_found_however_it_is_written(docker, policy_file, bind):
     policy_file.write("- {name: sockets, match: {host-mounts: [/var/run/docker.sock]}, deny: all, because: root}\n" + ALLOW_ALL)
@@ -170,6 +209,50 @@ def test_a_link_does_not_lead_out_of_the_folder_that_is_permitted(docker, policy
     policy_file.write(f"- {{name: data, match: {{host-mounts: {{only: [{tmp_path}]}}}}, allow: all}}\n")
     docker.ok("run", "--rm", "-v", f"{tmp_path}/in:/d", IMAGE, "true")
     docker.fails("run", "--rm", "-v", f"{tmp_path}/out:/d", IMAGE, "true", code=125, match="no rule")
+
+
+def mknod(path, major, minor):
+    path.unlink(missing_ok=True)
+    os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
+
+
+@pytest.mark.parametrize("isolation", ["process", "hyperv"])
+def test_a_mount_does_not_lead_elsewhere_after_the_decision(docker, policy_file, tmp_path, isolation):
+    """Who may write the folder swaps a mount's source for a link, after create or between two runs."""
+    policy_file.write(f"- {{name: data, match: {{host-mounts: {{only: [{tmp_path}]}}}}, allow: all}}\n")
+    (tmp_path / "a").mkdir()
+    docker.ok("create", "--name", "led", f"--isolation={isolation}", "-v", f"{tmp_path}/a:/m", IMAGE, "ls", "/m")
+    (tmp_path / "a").rmdir()
+    (tmp_path / "a").symlink_to("/etc")
+    error = docker.fails("start", "-a", "led", code=1, match="the source of the mount on '/m' was '.*/a'.* is '/etc' now")
+    assert "create it again" in error
+    docker.fails("cp", "led:/m/hostname", "-", code=1, match="is '/etc' now")
+    (tmp_path / "a").unlink()
+    (tmp_path / "a").mkdir()
+    assert docker.ok("start", "-a", "led") == ""
+
+
+def test_a_device_is_no_other_after_the_decision(docker, policy_file, tmp_path):
+    node = tmp_path / "node"
+    mknod(node, 1, 5)
+    docker.ok("create", "--name", "zero", "--device", f"{node}:/dev/x", IMAGE, "head", "-c", "1", "/dev/x")
+    mknod(node, 1, 9)
+    docker.fails("start", "-a", "zero", code=1, match="the device for '/dev/x' was c 1:5.* is c 1:9 now")
+
+
+def test_without_a_policy_a_link_may_be_led_elsewhere(make_engine, make_client, tmp_path):
+    """As Docker has it: 'current' leads to what is current when the container starts."""
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "name").write_text(name)
+    (tmp_path / "current").symlink_to("old")
+    with live_engine(make_engine()) as engine:
+        docker = make_client(engine)
+        docker.ok("create", "--name", "led", "-v", f"{tmp_path}/current:/m", IMAGE, "cat", "/m/name")
+        assert docker.ok("start", "-a", "led") == "old"
+        (tmp_path / "current").unlink()
+        (tmp_path / "current").symlink_to("new")
+        assert docker.ok("start", "-a", "led") == "new"
 
 
 def test_an_image_goes_by_its_names_when_it_is_asked_for_by_id(docker, policy_file):
@@ -198,17 +281,7 @@ def test_callers_are_known_by_the_kernels_word(engine, policy_file, docker):
 def test_another_user_of_the_socket_is_another_caller(engine, policy_file, docker, api):
     """A client with another uid, connected as that user."""
     policy_file.write(ALLOW_ALL, head="callers: [{uid: 0, tenants: any}, {uid: 4242, tenant: acme}]\n")
-    mode = engine.socket.stat().st_mode
-    folders = [folder for folder in (engine.folder, engine.folder.parent) if not folder.stat().st_mode & 1]
-    try:
-        os.chmod(engine.socket, 0o666)
-        for folder in folders:
-            os.chmod(folder, folder.stat().st_mode | 1)
-        body = json.dumps({"Image": IMAGE, "Labels": {TENANT: "globex"}})
-        request = ["curl", "-s", "--unix-socket", str(engine.socket), "-H", "Content-Type: application/json", "-d", body, "http://localhost/containers/create"]
-        answer = subprocess.run(["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups", *request], capture_output=True, text=True, check=True).stdout
-    finally:
-        os.chmod(engine.socket, mode & 0o777)
+    answer = post_as(engine, 4242, "/containers/create", {"Image": IMAGE, "Labels": {TENANT: "globex"}})
     assert "uid 4242 may not create" in answer, answer
     assert audit_of(engine)["request"]["uid"] == 4242
     assert api.get("/containers/json?all=1").json() == []
@@ -268,6 +341,7 @@ def test_an_engine_with_a_broken_policy_creates_nothing(make_engine, make_client
         docker = make_client(engine)
         error = docker.fails("run", "--rm", IMAGE, "true", code=125, match="policy can't be understood")
         assert "broken.yaml" in error
+        assert audit_of(engine)["verdict"] == "denied" and "can't be understood" in audit_of(engine)["because"]
         path.write_text("version: 1\nrules:\n" + ALLOW_ALL)
         os.chmod(path, 0o644)
         docker.ok("run", "--rm", IMAGE, "true")
@@ -289,6 +363,22 @@ def test_every_decision_is_in_the_audit_log_and_in_the_events(docker, engine, po
     assert events[-2:] == ["allow good all", "deny bad named"], events
 
 
+def test_a_long_request_does_not_push_the_logs_history_out(engine, api):
+    size = (engine.root / "audit.log").stat().st_size if (engine.root / "audit.log").exists() else 0
+    answer = api.post("/containers/create", {"Image": IMAGE, "HostConfig": {"Binds": [f"/{'a/' * 1_000_000}x:/x"]}})
+    assert answer.status == 400 and "Linux takes 4095 at most" in answer.message, answer
+    capabilities = [f"CAP_{'X' * 2000}_{number}" for number in range(1000)]
+    api.post("/containers/create", {"Image": IMAGE, "HostConfig": {"CapAdd": capabilities, "Binds": [f"/{'b' * 3000}:/x"]}})
+    assert (engine.root / "audit.log").stat().st_size - size < 100_000
+
+
+def test_an_audit_log_that_was_taken_away_is_begun_again(docker, engine):
+    docker.ok("create", IMAGE)
+    os.rename(engine.root / "audit.log", engine.root / "audit.log.taken")
+    docker.ok("create", "--name", "next", IMAGE)
+    assert [line["name"] for line in audit_lines(engine)] == ["next"]
+
+
 def test_why(bulkhead, docker, policy_file):
     policy_file.write("- {name: ours, match: any, allow: all, because: we wrote it, walls: {no-new-privileges: true}}\n")
     docker.ok("create", "--name", "mine", "--label", f"{TENANT}=acme", IMAGE)
@@ -308,6 +398,19 @@ def test_audit_lists_what_todays_policy_would_not_have(bulkhead, docker, policy_
     assert result.code == 1
     lines = {line.split()[1]: line for line in result.out.splitlines()[1:]}
     assert "refused" in lines["old"] and "no x" in lines["old"] and "read-only root" in lines["plain"], result.out
+
+
+def test_audit_knows_which_mode_and_which_kernel_there_is(bulkhead, docker, policy_file):
+    policy_file.write("- {match: any, default: hyperv}\n")
+    docker.ok("run", "-d", "--name", "thick", IMAGE, "sleep", "1000")
+    assert "every running container" in bulkhead.ok("policy", "audit")
+    policy_file.write("- {match: any, allow: all, walls: {kernel: '>=6'}}\n")
+    assert "every running container" in bulkhead.ok("policy", "audit")
+    policy_file.write("- {match: any, allow: all, walls: {kernel: '>=99'}}\n")
+    assert "its kernel is 6." in bulkhead("policy", "audit").out
+    policy_file.write("- {match: any, deny: hyperv, because: too slow}\n" + ALLOW_ALL)
+    result = bulkhead("policy", "audit")
+    assert "hyperv isolation would be refused" in result.out and "too slow" in result.out, result
 
 
 def test_check_and_test_need_no_engine(request, make_client, tmp_path, client_config):

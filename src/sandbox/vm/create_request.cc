@@ -1,5 +1,6 @@
 #include "sandbox/vm/create_request.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -21,14 +22,15 @@ template <typename Request>
 void add_files(Request& request, const std::vector<CopiedFile>& files, Content content) {
   constexpr size_t kMaxFile = 256UL << 10;
   for (const CopiedFile& file : files) {
+    UniqueFd source = file.links == Links::kNone ? open_exact_file(file.source, O_RDONLY) : open_file(file.source, O_RDONLY);
     struct stat status {};
-    if (::stat(file.source.c_str(), &status) != 0) {
+    if (::fstat(source.get(), &status) != 0) {
       throw system_error(fmt::format("stat '{}'", file.source.native()));
     }
     wire::File& copy = *request.add_files();
     copy.set_name(file.name);
     if (content == Content::kWhole) {
-      copy.set_content(read_file(file.source, kMaxFile));
+      copy.set_content(read_all(source.get(), kMaxFile));
     }
     copy.set_mode(status.st_mode & 07777);
     copy.set_uid(status.st_uid);

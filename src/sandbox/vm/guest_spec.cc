@@ -23,10 +23,11 @@ bool is_bind(const oci::Mount& mount) {
   return mount.type == "bind" || has_option(mount, "bind") || has_option(mount, "rbind");
 }
 
-ShareSpec share_of(const oci::Mount& mount) {
+ShareSpec share_of(const oci::Mount& mount, Links links) {
   return {.source = mount.source,
           .access = has_option(mount, "ro") ? Access::kReadOnly : Access::kReadWrite,
-          .depth = has_option(mount, "rbind") ? Depth::kWithMountsBelow : Depth::kOne};
+          .depth = has_option(mount, "rbind") ? Depth::kWithMountsBelow : Depth::kOne,
+          .links = links};
 }
 
 void check_namespaces(const oci::Spec& spec) {
@@ -43,17 +44,18 @@ void check_namespaces(const oci::Spec& spec) {
 }
 
 void take_mounts(GuestSpec& guest) {
+  Links links = oci::has_exact_sources(guest.spec) ? Links::kNone : Links::kFollowed;
   for (oci::Mount& mount : guest.spec.mounts) {
     if (!is_bind(mount)) {
       continue;
     }
     if (std::find(kCopied.begin(), kCopied.end(), mount.destination) == kCopied.end()) {
-      guest.shares.push_back(share_of(mount));
+      guest.shares.push_back(share_of(mount, links));
       mount.source = fmt::format("{}/{}", agent::kSharesFolder, guest.shares.size() - 1);
       continue;
     }
     std::string name = mount.destination.substr(mount.destination.rfind('/') + 1);
-    guest.files.push_back({.name = name, .source = mount.source});
+    guest.files.push_back({.name = name, .source = mount.source, .links = links});
     mount.source = fmt::format("{}/{}", agent::kFilesFolder, name);
   }
 }

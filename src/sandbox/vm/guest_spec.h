@@ -18,6 +18,7 @@ namespace bulkhead::sandbox::vm {
 struct CopiedFile {
   std::string name;  // in the guest's folder of files
   std::filesystem::path source;
+  Links links = Links::kFollowed;
 };
 
 struct GuestSpec {

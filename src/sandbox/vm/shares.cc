@@ -23,7 +23,9 @@ Share open_share(const ShareSpec& spec, int user_namespace) {
   unsigned recursive = spec.depth == Depth::kWithMountsBelow ? static_cast<unsigned>(AT_RECURSIVE) : 0U;
   std::string doing = fmt::format("share '{}' with a VM", spec.source.native());
   Share share;
-  share.mount.reset(::open_tree(AT_FDCWD, spec.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive));
+  // SECURITY: open_tree(2) can't be told to follow no link.
+  UniqueFd source = spec.links == Links::kNone ? open_exact_file(spec.source, O_PATH) : open_file(spec.source, O_PATH);
+  share.mount.reset(::open_tree(source.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | recursive));
   struct stat status {};
   if (!share.mount || ::fstat(share.mount.get(), &status) != 0) {
     throw system_error(doing);

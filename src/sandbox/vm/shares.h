@@ -17,11 +17,14 @@ namespace bulkhead::sandbox::vm {
 
 enum class Access { kReadOnly, kReadWrite };
 enum class Depth { kOne, kWithMountsBelow };
+/// On the way to the source; kNone: there must be none.
+enum class Links { kFollowed, kNone };
 
 struct ShareSpec {
   std::filesystem::path source;
   Access access = Access::kReadWrite;
   Depth depth = Depth::kWithMountsBelow;
+  Links links = Links::kFollowed;
 };
 
 enum class ShareKind { kFolder, kFile };
