@@ -62,6 +62,17 @@ TEST_F(AuditLogTest, RotatesBySizeAndKeepsFive) {
   EXPECT_NE(read_file(folder_ / "a.log").find("\"number\":49"), std::string::npos);
 }
 
+TEST_F(AuditLogTest, BeginsAgainWhereItsFileWasTakenAway) {
+  AuditLog log(folder_ / "a.log");
+  log.write({{"x", 1}});
+  std::filesystem::rename(folder_ / "a.log", folder_ / "b.log");
+  log.write({{"x", 2}});
+  std::filesystem::remove(folder_ / "a.log");
+  log.write({{"x", 3}});
+  EXPECT_EQ(lines("b.log"), 1U);
+  EXPECT_EQ(lines("a.log"), 1U);
+}
+
 TEST_F(AuditLogTest, ManyAtOnceLoseNothing) {
   AuditLog log(folder_ / "a.log");
   std::vector<std::thread> threads;

@@ -104,6 +104,21 @@ TEST(Mounts, AnOverlayIsMountedInsideOnly) {
   EXPECT_THAT(container.leftovers(), IsEmpty());
 }
 
+// Whoever says that the sources are exact has looked where they lead: a link that was put there since must not be followed.
+TEST(Mounts, NoLinkIsFollowedToAnExactSource) {
+  for (const char* path : {"link", "link/below"}) {
+    Container container;
+    make_folders(container.folder() / "real/below");
+    std::filesystem::create_symlink("real", container.folder() / "link");
+    container.spec.mounts.push_back({"/data", "bind", container.folder() / path, {"rbind"}});
+    container.spec.annotations[oci::kExactSources] = "true";
+    EXPECT_THAT(failure_of(container), AllOf(HasSubstr("open the source of mount"), HasSubstr("symbolic links"))) << path;
+    EXPECT_THAT(container.leftovers(), IsEmpty());
+    container.spec.annotations.clear();
+    EXPECT_EQ(container.run_shell("test -d /data").code, 0);
+  }
+}
+
 // CVE-2019-19921, CVE-2021-30465 and kin: the image's own links as targets.
 TEST(Mounts, ALinkOfTheImageStaysInsideTheRoot) {
   Container container;
