@@ -1,6 +1,7 @@
 // A container's life: start, stop, restart, kill, pause, rename, resize, wait, top, remove, prune.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +10,7 @@
 #include "api/filters.h"
 #include "api/handlers.h"
 #include "api/timestamps.h"
+#include "engine/json_object.h"
 #include "support/error.h"
 
 namespace bulkhead::api {
@@ -57,7 +59,12 @@ bool may_be_pruned(const engine::Container& container, const Filters& filters, c
 }  // namespace
 
 void containers_start(Request& request) {
-  request.exchange.read_body(kJsonLimit);  // old clients send an empty HostConfig
+  // Clients of API 1.22 and before could give a HostConfig here; they send an empty one where they don't.
+  json body = read_json(request);
+  if (std::any_of(body.begin(), body.end(), [](const json& value) { return !engine::is_empty_value(value); })) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "starting a container takes no options: its HostConfig is given when it is created (API 1.24 and later)");
+  }
   request.engine.start(request.name);
   answer_empty(request, 204);
 }

@@ -8,6 +8,7 @@
 #include "api/errors.h"
 #include "api/handlers.h"
 #include "api/raw_stream.h"
+#include "engine/json_object.h"
 #include "support/error.h"
 
 namespace bulkhead::api {
@@ -64,17 +65,23 @@ void serve_stream(Request& request, const UniqueFd& stream, const engine::Exec& 
 
 void exec_create(Request& request) {
   json body = read_json(request);
+  engine::JsonObject asked(body, "");
   engine::ExecConfig config;
-  config.attach_stdin = value_at<bool>(body, "AttachStdin");
-  config.attach_stdout = value_at<bool>(body, "AttachStdout");
-  config.attach_stderr = value_at<bool>(body, "AttachStderr");
-  config.tty = value_at<bool>(body, "Tty");
-  config.privileged = value_at<bool>(body, "Privileged");
-  config.cmd = value_at<std::vector<std::string>>(body, "Cmd");
-  config.env = value_at<std::vector<std::string>>(body, "Env");
-  config.user = value_at<std::string>(body, "User");
-  config.working_dir = value_at<std::string>(body, "WorkingDir");
-  config.detach_keys = value_at<std::string>(body, "DetachKeys");
+  asked.read("AttachStdin", config.attach_stdin);
+  asked.read("AttachStdout", config.attach_stdout);
+  asked.read("AttachStderr", config.attach_stderr);
+  asked.read("Tty", config.tty);
+  asked.read("Privileged", config.privileged);
+  asked.read("Cmd", config.cmd);
+  asked.read("Env", config.env);
+  asked.read("User", config.user);
+  asked.read("WorkingDir", config.working_dir);
+  asked.read("DetachKeys", config.detach_keys);
+  // What the start says again, and the container's name, which the path has.
+  for (const char* said_elsewhere : {"Detach", "ConsoleSize", "Container"}) {
+    asked.ignore(said_elsewhere);
+  }
+  asked.refuse_rest();
   if (config.cmd.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "No exec command specified");
   }

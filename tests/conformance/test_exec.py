@@ -176,3 +176,18 @@ def test_exec_starts_once(api, docker, container):
 def test_no_command(api, docker, container):
     answer = api.post(f"/containers/{container}/exec", {"Cmd": []})
     assert answer.status == 400 and "No exec command specified" in answer.message
+
+
+@pytest.mark.bulkhead_only
+@pytest.mark.parametrize("property", ["privileged", "CapAdd", "SecurityOpt"])
+def test_what_an_exec_does_not_have_is_refused_by_name(api, container, property):
+    answer = api.post(f"/containers/{container}/exec", {"Cmd": ["true"], property: ["x"]})
+    assert answer.status == 501 and property in answer.message, answer
+
+
+def test_a_start_takes_no_options(api):
+    container = api.create(Image="busybox:1", Cmd=["true"])
+    answer = api.post(f"/containers/{container}/start", {"HostConfig": {"Privileged": True}})
+    assert answer.status == 400, answer
+    assert api.inspect(container)["State"]["Status"] == "created"
+    assert api.post(f"/containers/{container}/start").status == 204
