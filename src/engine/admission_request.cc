@@ -1,11 +1,11 @@
 #include "engine/admission_request.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "engine/engine.h"
 #include "image/image.h"
+#include "policy/host_paths.h"
 #include "support/error.h"
 
 namespace bulkhead::engine {
@@ -36,25 +36,13 @@ void name_image(policy::Request& request, const image::Image& image) {
   }
 }
 
-/// SECURITY: a link in a folder that may be mounted could lead out of it. What it leads to now is asked about too; who may
-/// change the link later is who may write the folder.
-void follow_links(std::set<std::string>& paths) {
-  std::set<std::string> led_to;
-  for (const std::string& path : paths) {
-    std::error_code ignored;  // not there yet: as it was asked for
-    std::filesystem::path real = std::filesystem::weakly_canonical(path, ignored);
-    if (path.starts_with('/') && !real.empty()) {
-      led_to.insert(policy::canonical_path(real.native()));
-    }
-  }
-  paths.merge(led_to);
-}
-
 policy::Request read(const ContainerConfig& config, const HostConfig& host_config) {
   nlohmann::json body = {{"Image", config.image}, {"Labels", config.labels}, {"HostConfig", to_json(host_config)}};
   policy::Request request = policy::read_request(body);
-  follow_links(request.host_mounts);
-  follow_links(request.devices);
+  // SECURITY: a link in a folder that may be mounted could lead out of it. Who may change the link later is who may write the
+  // folder.
+  policy::HostPaths host;
+  look_at_paths(request, host);
   return request;
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "engine/mount_requests.h"
 #include "linux/device_nodes.h"
 #include "oci/container_defaults.h"
 #include "support/error.h"
@@ -30,7 +31,8 @@ void add_device(DeviceRequests& requests, const DeviceMapping& mapping) {
     throw fail("the path in the container must be absolute, the permissions made of r, w and m");
   }
   std::error_code missing;
-  std::filesystem::path source = std::filesystem::canonical(mapping.path_on_host, missing);
+  // SECURITY: as the policy has it: ".." takes a name away, whatever link it is.
+  std::filesystem::path source = std::filesystem::canonical(clean_path(mapping.path_on_host), missing);
   if (missing) {
     throw fail("no such file or directory");
   }

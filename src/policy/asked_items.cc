@@ -57,12 +57,6 @@ Written read_form(const YamlNode& node, const std::string& file, std::string_vie
   return {Form::kOneOf, scalars_of(node, file, what)};
 }
 
-/// Whether `inner` is `outer` or lies in it.
-bool is_in(const std::string& inner, const std::string& outer) {
-  return inner == outer || outer == "/" ||
-         (inner.starts_with(outer) && inner.size() > outer.size() && inner[outer.size()] == '/');
-}
-
 /// Both are ALL-aware: asking for all asks for each, and a rule that names ALL means each.
 bool capability_touches(const std::string& named, const std::string& asked) {
   return named == asked || named == "ALL" || asked == "ALL";
@@ -71,7 +65,20 @@ bool capability_covers(const std::string& named, const std::string& asked) { ret
 
 // SECURITY: a mount of a folder shows what lies in it: a rule about /var/run/docker.sock is about a mount of /var too.
 bool path_touches(const std::string& named, const std::string& asked) { return is_in(asked, named) || is_in(named, asked); }
-bool path_covers(const std::string& named, const std::string& asked) { return is_in(asked, named); }
+bool is_node(const std::string& asked) { return asked.starts_with(kNode); }
+/// What a path is on the host follows from the path.
+bool path_covers(const std::string& named, const std::string& asked) {
+  return is_in(asked, named) || is_node(asked);
+}
+
+/// SECURITY: compared as it is now, too: a rule about /var/run/docker.sock is about /run/docker.sock where /var/run is a link to
+/// /run, and a rule about a device is about each node of its number.
+bool touches_on_host(const std::string& named, const std::set<std::string>& asked, HostPaths& host) {
+  std::string real = host.real(named);
+  return std::any_of(asked.begin(), asked.end(), [&](const std::string& item) {
+    return is_node(item) ? host.nodes(named).contains(item) : path_touches(real, item);
+  });
+}
 
 bool word_is(const std::string& named, const std::string& asked) { return named == asked; }
 
@@ -115,7 +122,7 @@ AskedTexts read_asked_capabilities(const YamlNode& node, const std::string& file
   return condition<std::string, std::set<std::string>>(written.form, std::move(names), {capability_touches, capability_covers});
 }
 
-AskedTexts read_asked_paths(const YamlNode& node, const std::string& file, std::string_view what) {
+AskedPaths read_asked_paths(const YamlNode& node, const std::string& file, std::string_view what) {
   Written written = read_form(node, file, what);
   std::vector<std::string> paths;
   for (const YamlNode* path : written.names) {
@@ -124,7 +131,13 @@ AskedTexts read_asked_paths(const YamlNode& node, const std::string& file, std::
     }
     paths.push_back(canonical_path(path->text));
   }
-  return condition<std::string, std::set<std::string>>(written.form, std::move(paths), {path_touches, path_covers});
+  AskedTexts as_written = condition<std::string, std::set<std::string>>(written.form, paths, {path_touches, path_covers});
+  // SECURITY: a rule that permits is about the paths as written: whoever may change a link would widen it.
+  return [as_written, paths = std::move(paths), form = written.form](const std::set<std::string>& asked, HostPaths& host) {
+    return as_written(asked) || (form == Form::kOneOf && !asked.empty() && std::any_of(paths.begin(), paths.end(), [&](const auto& named) {
+             return touches_on_host(named, asked, host);
+           }));
+  };
 }
 
 AskedTexts read_asked_words(const YamlNode& node, const std::string& file, std::string_view what,

@@ -161,6 +161,10 @@ Condition items_condition(AskedTexts asked, std::set<std::string> Request::*memb
   return [asked = std::move(asked), member](const Subject& subject) { return asked(subject.request.*member); };
 }
 
+Condition paths_condition(AskedPaths asked, std::set<std::string> Request::*member) {
+  return [asked = std::move(asked), member](const Subject& subject) { return asked(subject.request.*member, subject.host); };
+}
+
 struct Key {
   std::string_view name;
   Condition (*read)(const Place& place);
@@ -186,11 +190,11 @@ constexpr std::array kKeys = {
         }},
     Key{"host-mounts",
         [](const Place& place) {
-          return items_condition(read_asked_paths(place.node, place.file, place.key), &Request::host_mounts);
+          return paths_condition(read_asked_paths(place.node, place.file, place.key), &Request::host_mounts);
         }},
     Key{"devices",
         [](const Place& place) {
-          return items_condition(read_asked_paths(place.node, place.file, place.key), &Request::devices);
+          return paths_condition(read_asked_paths(place.node, place.file, place.key), &Request::devices);
         }},
     Key{"host-namespaces",
         [](const Place& place) {

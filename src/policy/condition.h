@@ -1,11 +1,12 @@
 // What a rule looks at: one condition a key of its `match`, compiled once. A rule matches where all of its conditions hold.
-// Pure; immutable once read.
+// Immutable once read; pure, but for conditions on paths.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "policy/host_paths.h"
 #include "policy/identity.h"
 #include "policy/request.h"
 #include "policy/yaml_tree.h"
@@ -15,6 +16,7 @@ namespace bulkhead::policy {
 struct Subject {
   const Request& request;
   const Identity& identity;
+  HostPaths& host;
 };
 
 using Condition = std::function<bool(const Subject&)>;

@@ -110,7 +110,8 @@ Policy Policy::none() {
 }
 
 Decision Policy::by_rules(const Request& request, Mode usual, Decision decision) const {
-  Sum sum = add_up(rules_, {request, decision.identity});
+  HostPaths host;
+  Sum sum = add_up(rules_, {request, decision.identity, host});
   if (sum.winner == nullptr) {
     return denied(std::move(decision), "no rule of the policy matches this container, and what no rule allows is refused");
   }

@@ -37,7 +37,8 @@ class Policy {
   /// What holds where there is no policy: everything as it is asked for; tenants by the label org.bulkhead.tenant.
   static Policy none();
 
-  /// `usual` is the mode of this host where the client asks for none. Blocks for microseconds.
+  /// `usual` is the mode of this host where the client asks for none. Looks at this host for what rules about paths name, and
+  /// blocks for microseconds.
   Decision decide(const Request& request, Mode usual) const;
 
   const std::vector<Rule>& rules() const { return rules_; }

@@ -169,8 +169,9 @@ TEST(PolicyProperties, TheFirstMatchingRuleDecidesAndItsWallsStand) {
     Policy policy = of_rules(random_rules(dice));
     Request request = random_request(dice);
     Decision decision = policy.decide(request, Mode::kProcess);
+    HostPaths host;
     auto first = std::find_if(policy.rules().begin(), policy.rules().end(), [&](const Rule& rule) {
-      return all_hold(rule.match, {request, decision.identity});
+      return all_hold(rule.match, {request, decision.identity, host});
     });
     if (first == policy.rules().end()) {
       ASSERT_EQ(decision.verdict, Verdict::kDenied);

@@ -172,6 +172,9 @@ TEST(ReadyMadePolicies, Environments) {
   EXPECT_EQ(decide(kFile, of("prod")), "denied by ");
   EXPECT_EQ(decide(kFile, {{"Image", "app"}, {"HostConfig", {{"Privileged", true}}}}),
             "denied by production is not debugged in place");
+  nlohmann::json dev = of("dev");
+  dev["HostConfig"] = {{"Binds", {"/var/lib:/x"}}};
+  EXPECT_EQ(decide(kFile, dev), "denied by nobody holds the engine");
 }
 
 TEST(ReadyMadePolicies, Microservices) {
@@ -182,7 +185,18 @@ TEST(ReadyMadePolicies, Microservices) {
   EXPECT_EQ(decide(kFile, {{"Image", "registry.example/web"}, {"HostConfig", {{"PublishAllPorts", true}}}}), "hyperv");
   EXPECT_EQ(decide(kFile, {{"Image", "registry.example/x"}, {"Labels", {{"org.example.code", "customer"}}}}), "hyperv");
   EXPECT_EQ(decide(kFile, {{"Image", "registry.example/x"}, {"HostConfig", {{"Binds", {"/run:/r"}}}}}),
-            "denied by nobody holds the engine");
+            "denied by nobody holds the host");
+  for (const nlohmann::json& host : std::initializer_list<nlohmann::json>{
+           {{"SecurityOpt", {R"(seccomp={"defaultAction":"SCMP_ACT_ALLOW"})"}}},
+           {{"PidMode", "host"}},
+           {{"NetworkMode", "host"}},
+           {{"Binds", {"/home/x:/h"}}},
+           {{"DeviceCgroupRules", {"c 10:232 rwm"}}}}) {
+    EXPECT_EQ(decide(kFile, {{"Image", "registry.example/cart"}, {"HostConfig", host}}), "hyperv") << host;
+  }
+  EXPECT_EQ(decide(kFile, {{"Image", "registry.example/cart"}, {"HostConfig", {{"Binds", {"/srv/cart:/data"}}}}}), "process");
+  EXPECT_EQ(decide(kFile, {{"Image", "registry.example/cart"}, {"HostConfig", {{"Binds", {"/etc:/h"}}}}}),
+            "denied by nobody holds the host");
 }
 
 }  // namespace

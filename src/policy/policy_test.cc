@@ -164,6 +164,9 @@ TEST(Policy, MatchesOnEachThing) {
            {"{devices: [/dev/kvm]}", {{"Privileged", true}}, {}, "app", true},
            {"{devices: {only: [/dev/dri]}}", {{"Devices", {{{"PathOnHost", "/dev/dri/card0"}}}}}, {}, "app", true},
            {"{devices: {only: [/dev/dri]}}", {{"DeviceCgroupRules", {"c 1:* rwm"}}}, {}, "app", false},
+           {"{devices: [/dev/kvm]}", {{"DeviceCgroupRules", {"c 10:232 rwm"}}}, {}, "app", true},
+           {"{devices: [/dev/kvm]}", {{"Devices", {{{"PathOnHost", "/srv/kvm"}}}}}, {}, "app", true},
+           {"{devices: [/dev/kvm]}", {{"Devices", {{{"PathOnHost", "/dev/fuse"}}}}}, {}, "app", false},
            {"{published-ports: any}", {{"PublishAllPorts", true}}, {}, "app", true},
            {"{published-ports: {only: ['8000-8099']}}",
             {{"PortBindings", {{"80/tcp", {{{"HostPort", "8010"}}}}}}},
@@ -179,6 +182,8 @@ TEST(Policy, MatchesOnEachThing) {
            {"{host-namespaces: [network]}", {{"NetworkMode", "host"}}, {}, "app", true},
            {"{host-namespaces: [pid]}", {{"NetworkMode", "host"}}, {}, "app", false},
            {"{lifted: [seccomp]}", {{"SecurityOpt", {"seccomp=unconfined"}}}, {}, "app", true},
+           {"{lifted: any}", {{"SecurityOpt", {"seccomp={}"}}}, {}, "app", true},
+           {"{lifted: none}", {{"SecurityOpt", {"seccomp={}"}}}, {}, "app", false},
            {"{lifted: any}", {{"Privileged", true}}, {}, "app", true}}) {
     Policy policy = of_rules(fmt::format("- {{match: {}, deny: all, because: x}}\n- {{match: any, allow: all}}\n", each.match));
     json labels = each.labels.is_null() ? json::object() : each.labels;

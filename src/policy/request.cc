@@ -139,10 +139,11 @@ void read_mounts(const Fields& host, Request& request) {
 void read_devices(const Fields& host, Request& request) {
   size_t number = 0;
   for (const json& item : host.list("Devices")) {
-    add_path(request.devices, Fields(item, fmt::format("{}[{}]", host.path_of("Devices"), number++)).text("PathOnHost"));
+    add_device(request, Fields(item, fmt::format("{}[{}]", host.path_of("Devices"), number++)).text("PathOnHost"));
   }
   for (const std::string& rule : host.texts("DeviceCgroupRules")) {
-    request.devices.insert("cgroup rule " + rule);
+    // SECURITY: with it the container makes itself a node of any name.
+    request.devices.insert({"/dev", "cgroup rule " + rule});
   }
   if (!host.list("DeviceRequests").empty()) {
     request.devices.insert("device request");
@@ -223,7 +224,8 @@ void read_security(const Fields& host, Request& request) {
   for (const std::string& option : host.texts("SecurityOpt")) {
     read_security_option(option, request);
   }
-  if (request.seccomp == SeccompAsked::kUnconfined) {
+  // SECURITY: a profile of its own may allow everything.
+  if (request.seccomp != SeccompAsked::kDefault) {
     request.lifted.insert("seccomp");
   }
   // What /proc and /sys hide is asked for only to see more of it.
@@ -307,6 +309,19 @@ std::string canonical_path(std::string_view path) {
     }
   }
   return parts.empty() ? "/" : fmt::format("/{}", fmt::join(parts, "/"));
+}
+
+bool is_in(const std::string& inner, const std::string& outer) {
+  return inner == outer || outer == "/" ||
+         (inner.starts_with(outer) && inner.size() > outer.size() && inner[outer.size()] == '/');
+}
+
+void add_device(Request& request, const std::string& path) {
+  std::string canonical = canonical_path(path);
+  if (!path.starts_with('/') || !is_in(canonical, "/dev") || is_in(canonical, "/dev/shm")) {
+    request.devices.insert("/dev");
+  }
+  request.devices.insert(path.starts_with('/') ? canonical : path);
 }
 
 json to_json(const Request& request) {

@@ -2,6 +2,7 @@
 //
 // SECURITY: what means the same is made the same here, so that no rule can be evaded by another way of asking: --privileged
 // also adds every capability, shows every device and lifts every filter; capabilities have one spelling; paths have no "..".
+// What a path is on the host, HostPaths knows.
 #pragma once
 
 #include <cstdint>
@@ -45,10 +46,10 @@ struct Request {
   bool privileged = false;
   std::set<std::string> added_capabilities;  // "NET_ADMIN", "ALL"
   std::set<std::string> host_mounts;         // absolute paths on the host, as asked for and as links lead
-  std::set<std::string> devices;             // absolute paths; "cgroup rule c 1:3 rwm"
+  std::set<std::string> devices;             // the same; "node c 10:232" (what is there); "cgroup rule c 1:3 rwm"
   std::set<std::string> host_namespaces;     // "network", "pid", "ipc", "uts", "user", "cgroup": not the container's own
   std::vector<PortRange> published_ports;    // on the host
-  std::set<std::string> lifted;              // "seccomp", "apparmor", "system-paths": protections that are switched off
+  std::set<std::string> lifted;              // "seccomp", "apparmor", "system-paths": protections switched off or replaced
   SeccompAsked seccomp = SeccompAsked::kDefault;
   std::optional<bool> no_new_privileges;
   bool read_only_root = false;
@@ -57,7 +58,7 @@ struct Request {
 };
 
 /// Of the body of POST /containers/create. Properties that a policy has no word for are skipped; wrong types throw
-/// kInvalidArgument naming the property. `caller`, `image_labels` and what links lead to are whoever's who knows them.
+/// kInvalidArgument naming the property. `caller`, `image_labels` and what paths are on the host are whoever's who knows them.
 Request read_request(const nlohmann::json& create_body);
 
 /// All that --privileged brings, said in full.
@@ -67,6 +68,13 @@ void make_privileged(Request& request);
 std::string canonical_capability(std::string_view name);
 /// "/a/../b//c/" -> "/b/c".
 std::string canonical_path(std::string_view path);
+/// Whether a canonical path is the other, or lies in it.
+bool is_in(const std::string& inner, const std::string& outer);
+
+constexpr std::string_view kNode = "node ";
+/// SECURITY: outside of /dev whoever may write there chooses which device a path is, until the container starts: it counts as
+/// every device.
+void add_device(Request& request, const std::string& path);
 
 /// As it is kept with a container.
 nlohmann::json to_json(const Request& request);

@@ -81,8 +81,15 @@ TEST(Request, DevicesRulesAndNamespacesAreFound) {
                              {"NetworkMode", "container:abc"},
                              {"PidMode", "host"},
                              {"IpcMode", "private"}});
-  EXPECT_EQ(request.devices, (Texts{"/dev/kvm", "cgroup rule a *:* rwm"}));
+  EXPECT_EQ(request.devices, (Texts{"/dev", "/dev/kvm", "cgroup rule a *:* rwm"}));
   EXPECT_EQ(request.host_namespaces, (Texts{"network", "pid"}));
+}
+
+TEST(Request, ADeviceOutsideOfDevCountsAsEveryDevice) {
+  for (const char* path : {"/srv/kvm", "/dev/../srv/kvm", "/dev/shm/kvm", "dev/kvm", ""}) {
+    EXPECT_TRUE(of_host({{"Devices", {{{"PathOnHost", path}}}}}).devices.contains("/dev")) << path;
+  }
+  EXPECT_EQ(of_host({{"Devices", {{{"PathOnHost", "/dev/net/../kvm"}}}}}).devices, Texts{"/dev/kvm"});
 }
 
 TEST(Request, PortsAreRanges) {
@@ -98,6 +105,7 @@ TEST(Request, TheLastSecurityOptionCounts) {
   EXPECT_EQ(of_host({{"SecurityOpt", {"seccomp=unconfined"}}}).lifted, Texts{"seccomp"});
   EXPECT_TRUE(of_host({{"SecurityOpt", {"seccomp=unconfined", "seccomp=builtin"}}}).lifted.empty());
   EXPECT_EQ(of_host({{"SecurityOpt", {"seccomp={}"}}}).seccomp, SeccompAsked::kCustom);
+  EXPECT_EQ(of_host({{"SecurityOpt", {"seccomp={}"}}}).lifted, Texts{"seccomp"}) << "it may allow everything";
   EXPECT_EQ(of_host({{"SecurityOpt", {"no-new-privileges"}}}).no_new_privileges, true);
   EXPECT_EQ(of_host({{"SecurityOpt", {"no-new-privileges:false"}}}).no_new_privileges, false);
   EXPECT_EQ(of_host({{"MaskedPaths", json::array()}}).lifted, Texts{"system-paths"});

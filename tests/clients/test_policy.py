@@ -203,6 +203,33 @@ def test_a_mount_is_found_however_it_is_written(docker, policy_file, bind):
     docker.fails("run", "--rm", "-v", bind, IMAGE, "true", code=125, match="sockets")
 
 
+def test_a_rule_about_a_link_is_about_where_it_leads(docker, policy_file, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "run").symlink_to("../run")
+    policy_file.write(f"- {{name: sockets, match: {{host-mounts: [{tmp_path}/var/run/socket]}}, deny: all, because: root}}\n" + ALLOW_ALL)
+    for path in ("var/run/socket", "run/socket", "run", "run/../run/socket"):
+        docker.fails("create", "-v", f"{tmp_path}/{path}:/x", IMAGE, code=1, match="sockets")
+    docker.fails("create", "-v", f"/proc/self/root{tmp_path}/run:/x", IMAGE, code=1, match="sockets")
+    (tmp_path / "other").mkdir()
+    docker.ok("create", "-v", f"{tmp_path}/other:/x", IMAGE)
+
+
+def test_a_device_is_not_had_by_another_name(docker, policy_file, tmp_path):
+    policy_file.write("- {name: random, match: {devices: [/dev/random]}, deny: all, because: ours}\n" + ALLOW_ALL)
+    os.mknod(tmp_path / "node", 0o600 | stat.S_IFCHR, os.makedev(1, 8))
+    docker.fails("create", "--device", f"{tmp_path}/node:/dev/x", IMAGE, code=1, match="random")
+    docker.fails("create", "--device-cgroup-rule", "c 1:8 rwm", IMAGE, code=1, match="random")
+    docker.ok("create", "--device", "/dev/zero", IMAGE)
+
+
+def test_a_profile_that_allows_everything_lifts_the_default_one(docker, policy_file, tmp_path):
+    policy_file.write("- {name: on, match: {lifted: any}, deny: all, because: protections stay on}\n" + ALLOW_ALL)
+    (tmp_path / "all.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    docker.fails("create", "--security-opt", f"seccomp={tmp_path}/all.json", IMAGE, code=1, match="on.*protections stay on")
+    docker.ok("create", IMAGE)
+
+
 def test_a_link_does_not_lead_out_of_the_folder_that_is_permitted(docker, policy_file, tmp_path):
     (tmp_path / "out").symlink_to("/etc")
     (tmp_path / "in").mkdir()
