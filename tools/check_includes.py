@@ -23,7 +23,7 @@ ALLOWED = {
     "linux": {"support", "oci"},  # the runtime spec's types say what to do
     "oci": {"support"},
     "facts": {"linux", "oci", "support"},
-    "policy": {"oci", "support"},  # pure: the engine asks it, the command line checks files with it
+    "policy": {"compat", "oci", "support"},  # the engine asks it, the command line checks files with it
     "ttrpc": {"support"},
     "tls": {"support"},
     "http": {"tls", "support"},

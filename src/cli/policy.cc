@@ -12,6 +12,8 @@
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "policy/host_paths.h"
+#include "policy/policy_file.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -22,17 +24,14 @@ using nlohmann::json;
 
 constexpr size_t kRequestLimit = 4UL << 20;
 
-policy::Policy read_policy(const std::string& file) {
-  return policy::Policy::parse(read_file(file, policy::kYamlLimit + 1), file);
-}
-
 int check(Api& /*api*/, Words words) {
   Options options("policy check", "FILE", "Says whether a policy file is understood, and what in it is probably not meant.");
   if (options.parse(std::move(words)) == Parsed::kHelpShown) {
     return 0;
   }
   options.require_arguments(1, 1);
-  policy::Policy policy = read_policy(options.arguments().front());
+  policy::Policy policy = policy::read_policy(options.arguments().front());
+  policy::read_profiles(policy);
   for (const std::string& warning : policy.warnings()) {
     fmt::print("warning: {}\n", printable(warning));
   }
@@ -101,7 +100,9 @@ int test(Api& /*api*/, Words words) {
   std::string tls;
   std::string usual = "process";
   bool as_json = false;
-  Options options("policy test", "[OPTIONS] FILE REQUEST.json", "Says what a policy makes of the body of a create request.");
+  Options options("policy test", "[OPTIONS] FILE REQUEST.json",
+                  "Says what a policy makes of the body of a create request, were it made on this host. The image isn't "
+                  "looked for, nor is what the engine refuses by itself, nor who is on the host's kernel.");
   options.number("--uid", uid, "The caller's user id");
   options.value("--tls", tls, "The caller's TLS name");
   options.value("--default", usual, "The host's own isolation where nobody asks for one: process or hyperv");
@@ -114,12 +115,14 @@ int test(Api& /*api*/, Words words) {
   if (!mode || (uid && (*uid < 0 || *uid > UINT32_MAX))) {
     throw Error(ErrorCode::kInvalidArgument, "--default is process or hyperv, --uid a user id");
   }
-  policy::Policy policy = read_policy(options.arguments()[0]);
+  policy::Policy policy = policy::read_policy(options.arguments()[0]);
   policy::Request request = policy::read_request(read_body(options.arguments()[1]));
   request.caller.tls_name = tls;
   if (uid) {
     request.caller.uid = static_cast<uint32_t>(*uid);
   }
+  policy::HostPaths host;
+  look_at_paths(request, host);
   policy::Decision decision = policy.decide(request, *mode);
   if (as_json) {
     fmt::print("{}\n", policy::to_json(decision).dump(4, ' ', false, json::error_handler_t::replace));

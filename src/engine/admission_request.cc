@@ -39,8 +39,7 @@ void name_image(policy::Request& request, const image::Image& image) {
 policy::Request read(const ContainerConfig& config, const HostConfig& host_config) {
   nlohmann::json body = {{"Image", config.image}, {"Labels", config.labels}, {"HostConfig", to_json(host_config)}};
   policy::Request request = policy::read_request(body);
-  // SECURITY: a link in a folder that may be mounted could lead out of it. Who may change the link later is who may write the
-  // folder.
+  // SECURITY: a link in a folder that may be mounted could lead out of it.
   policy::HostPaths host;
   look_at_paths(request, host);
   return request;

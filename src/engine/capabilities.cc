@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "oci/capability_names.h"
 #include "oci/container_defaults.h"
 #include "support/error.h"
 
@@ -27,7 +28,7 @@ std::vector<std::string> normalized(const std::vector<std::string>& names, const
     if (name != kAll && !name.starts_with("CAP_")) {
       name.insert(0, "CAP_");
     }
-    if (name != kAll && !contains(all_capabilities(), name)) {
+    if (name != kAll && !contains(oci::all_capabilities(), name)) {
       throw Error(ErrorCode::kInvalidArgument, fmt::format("invalid {}: unknown capability: \"{}\"", property, name));
     }
     result.push_back(std::move(name));
@@ -37,55 +38,10 @@ std::vector<std::string> normalized(const std::vector<std::string>& names, const
 
 }  // namespace
 
-const std::vector<std::string>& all_capabilities() {
-  static const std::vector<std::string> kNames = {"CAP_CHOWN",
-                                                  "CAP_DAC_OVERRIDE",
-                                                  "CAP_DAC_READ_SEARCH",
-                                                  "CAP_FOWNER",
-                                                  "CAP_FSETID",
-                                                  "CAP_KILL",
-                                                  "CAP_SETGID",
-                                                  "CAP_SETUID",
-                                                  "CAP_SETPCAP",
-                                                  "CAP_LINUX_IMMUTABLE",
-                                                  "CAP_NET_BIND_SERVICE",
-                                                  "CAP_NET_BROADCAST",
-                                                  "CAP_NET_ADMIN",
-                                                  "CAP_NET_RAW",
-                                                  "CAP_IPC_LOCK",
-                                                  "CAP_IPC_OWNER",
-                                                  "CAP_SYS_MODULE",
-                                                  "CAP_SYS_RAWIO",
-                                                  "CAP_SYS_CHROOT",
-                                                  "CAP_SYS_PTRACE",
-                                                  "CAP_SYS_PACCT",
-                                                  "CAP_SYS_ADMIN",
-                                                  "CAP_SYS_BOOT",
-                                                  "CAP_SYS_NICE",
-                                                  "CAP_SYS_RESOURCE",
-                                                  "CAP_SYS_TIME",
-                                                  "CAP_SYS_TTY_CONFIG",
-                                                  "CAP_MKNOD",
-                                                  "CAP_LEASE",
-                                                  "CAP_AUDIT_WRITE",
-                                                  "CAP_AUDIT_CONTROL",
-                                                  "CAP_SETFCAP",
-                                                  "CAP_MAC_OVERRIDE",
-                                                  "CAP_MAC_ADMIN",
-                                                  "CAP_SYSLOG",
-                                                  "CAP_WAKE_ALARM",
-                                                  "CAP_BLOCK_SUSPEND",
-                                                  "CAP_AUDIT_READ",
-                                                  "CAP_PERFMON",
-                                                  "CAP_BPF",
-                                                  "CAP_CHECKPOINT_RESTORE"};
-  return kNames;
-}
-
 std::vector<std::string> available_capabilities() {
   std::vector<std::string> available;
   unsigned long number = 0;
-  for (const std::string& name : all_capabilities()) {
+  for (const std::string& name : oci::all_capabilities()) {
     if (prctl(PR_CAPBSET_READ, number++, 0, 0, 0) == 1) {
       available.push_back(name);
     }

@@ -11,9 +11,8 @@
 
 namespace bulkhead::engine {
 
-/// Every capability of capabilities(7), in its order; what the kernel at hand doesn't know is left out by the runner.
-const std::vector<std::string>& all_capabilities();
-/// Of these, what this process may give at all: an engine inside a container of its own, or on an older kernel, has fewer.
+/// Of all capabilities, what this process may give at all: an engine inside a container of its own, or on an older kernel, has
+/// fewer.
 std::vector<std::string> available_capabilities();
 /// Throws kInvalidArgument "invalid CapAdd: unknown capability: ..." as Docker does.
 /// `available`: all that may be given at all.

@@ -11,6 +11,7 @@
 #include "engine/security_options.h"
 #include "engine/spec_builder.h"
 #include "engine/spec_limits.h"
+#include "oci/docker_seccomp.h"
 #include "oci/user_lookup.h"
 #include "support/error.h"
 
@@ -300,14 +301,14 @@ TEST(SecurityOptions, ProfilesInDockersFormat) {
       {"names":["s390"],"action":"SCMP_ACT_ALLOW","includes":{"arches":["s390"]}}]})";
   auto names = [&](const std::vector<std::string>& caps) {
     std::vector<std::string> found;
-    for (const auto& rule : parse_seccomp_profile(profile, caps).syscalls) {
+    for (const auto& rule : oci::parse_seccomp_profile(profile, caps).syscalls) {
       found.push_back(rule.names[0]);
     }
     return found;
   };
   EXPECT_THAT(names({"CAP_CHOWN"}), ElementsAre("read", "write", "clone", "old"));
   EXPECT_THAT(names({"CAP_SYS_ADMIN"}), ElementsAre("read", "write", "mount", "old"));
-  EXPECT_THAT(parse_seccomp_profile(profile, {}).architectures, Not(IsEmpty()));
+  EXPECT_THAT(oci::parse_seccomp_profile(profile, {}).architectures, Not(IsEmpty()));
 }
 
 TEST(SecurityOptions, BadProfilesAreRefused) {
@@ -320,7 +321,7 @@ TEST(SecurityOptions, BadProfilesAreRefused) {
        R"({"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86"],"archMap":[{"architecture":"SCMP_ARCH_X86_64"}]})",
        R"({"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/run/x"})",
        R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["a"],"action":"SCMP_ACT_ALLOW","includes":{"minKernel":4}}]})"}) {
-    EXPECT_THROW(parse_seccomp_profile(text, {}), Error) << text;
+    EXPECT_THROW(oci::parse_seccomp_profile(text, {}), Error) << text;
   }
 }
 

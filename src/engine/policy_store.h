@@ -2,10 +2,9 @@
 //
 // SECURITY: fails closed. A file that can't be understood when the engine starts lets nothing be created until it is mended; a
 // mistake in a later version is reported, and the version before it stays in force. A file that others than root may write is
-// a mistake.
+// a mistake, and so is such a seccomp profile.
 #pragma once
 
-#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -38,8 +37,8 @@ struct PolicyStatus {
 class PolicyStore {
  public:
   PolicyStore(std::filesystem::path file, PolicyFile kind);
-  /// Reads the file again where it isn't the one that was read last; blocks for a stat(2) else. Throws kPermissionDenied where
-  /// no version of it was ever understood.
+  /// Reads the file again where it, or a profile that it names, isn't what was read last; blocks for a stat(2) of each else.
+  /// Throws kPermissionDenied where no version of it was ever understood.
   std::shared_ptr<const LoadedPolicy> current();
   /// Reads the file again in any case.
   void reload();
@@ -49,16 +48,16 @@ class PolicyStore {
   /// Which version of the file: device, inode, size, times of change in nanoseconds. All zero: none there.
   using Version = std::tuple<dev_t, ino_t, off_t, int64_t, int64_t>;
   enum class When { kChanged, kAlways };
-  static Version version_of(const struct stat& status);
-  Version version_now() const;
+  static Version version_of(const std::filesystem::path& file);
+  bool is_as_tried() const;
   void refresh(When when);
   void read();
 
   const std::filesystem::path file_;
   const PolicyFile kind_;
   std::mutex mutex_;
-  Version tried_{};  // the version that was last read, understood or not
-  bool was_tried_ = false;
+  std::map<std::filesystem::path, Version>
+      tried_;  // what was last read, understood or not: the file, and profiles that it names
   std::shared_ptr<const LoadedPolicy> policy_;
   std::string error_;
 };

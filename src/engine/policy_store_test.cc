@@ -93,6 +93,23 @@ TEST_F(PolicyStoreTest, APipeInItsPlaceHoldsNobodyUp) {
   EXPECT_THAT(refusal(store), HasSubstr("no regular file"));
 }
 
+TEST_F(PolicyStoreTest, AProfileIsReadAgainAfterAChangeAndHasToBeRootsToo) {
+  std::filesystem::path profile = folder_ / "p.json";
+  auto write_profile = [&](std::string_view text, mode_t mode) { replace_file(profile, text, mode, Durability::kUnsynced); };
+  write_profile(R"({"defaultAction": "SCMP_ACT_ALLOW"})", 0644);
+  write(fmt::format("version: 1\nrules:\n- {{match: any, allow: all, walls: {{seccomp: {}}}}}\n", profile.native()));
+  PolicyStore store(file_, PolicyFile::kNamed);
+  auto text = [&] { return store.current()->seccomp_profiles.at(profile.native()); };
+  EXPECT_THAT(text(), HasSubstr("ALLOW"));
+  write_profile(R"({"defaultAction": "SCMP_ACT_ERRNO"})", 0644);
+  EXPECT_THAT(text(), HasSubstr("ERRNO"));
+  write_profile(R"({"defaultAction": "SCMP_ACT_LOG"})", 0666);
+  EXPECT_THAT(text(), HasSubstr("ERRNO")) << "what was in force stays";
+  EXPECT_THAT(store.status().error, testing::AllOf(HasSubstr("policy.yaml:3:44: "), HasSubstr("others than root")));
+  std::filesystem::permissions(profile, std::filesystem::perms(0644));
+  EXPECT_THAT(text(), HasSubstr("LOG"));
+}
+
 TEST_F(PolicyStoreTest, WhatOnlyTheEngineKnowsIsCheckedWhenItIsRead) {
   write("version: 1\nrules:\n- {match: any, allow: all, walls: {drop-capabilities: [NET_ROW]}}\n");
   PolicyStore capability(file_, PolicyFile::kNamed);

@@ -1,10 +1,8 @@
-// `--security-opt` and seccomp profiles in Docker's format. Pure but for what this kernel is and has.
+// `--security-opt`. Pure but for what this kernel has.
 #pragma once
 
 #include <string>
 #include <vector>
-
-#include "oci/runtime_spec.h"
 
 namespace bulkhead::engine {
 
@@ -19,8 +17,4 @@ struct SecurityOptions {
 
 /// Throws kInvalidArgument for what isn't an option, kNotSupported for what this host can't enforce.
 SecurityOptions parse_security_options(const std::vector<std::string>& options);
-/// A profile as Docker writes them (archMap, includes, excludes) or as the OCI runtime spec does, made to fit these
-/// capabilities and this kernel. Throws kInvalidArgument.
-oci::Seccomp parse_seccomp_profile(const std::string& text, const std::vector<std::string>& granted_capabilities);
-
 }  // namespace bulkhead::engine

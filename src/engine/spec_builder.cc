@@ -11,7 +11,9 @@
 #include "engine/security_options.h"
 #include "engine/spec_limits.h"
 #include "engine/spec_mounts.h"
+#include "oci/capability_names.h"
 #include "oci/container_defaults.h"
+#include "oci/docker_seccomp.h"
 #include "runner/default_seccomp.h"
 #include "support/error.h"
 
@@ -116,14 +118,14 @@ std::vector<oci::Namespace> build_namespaces(const SpecRequest& request) {
 
 /// Those of the kernel that the container runs on.
 std::vector<std::string> capabilities_for(const Container& container) {
-  return container.own_kernel ? all_capabilities() : available_capabilities();
+  return container.own_kernel ? oci::all_capabilities() : available_capabilities();
 }
 
 std::optional<oci::Seccomp> build_seccomp(const SecurityOptions& security, const HostConfig& host_config,
                                           const std::vector<std::string>& granted) {
   switch (security.seccomp) {
     case SeccompChoice::kUnconfined: return std::nullopt;
-    case SeccompChoice::kCustom: return parse_seccomp_profile(security.seccomp_profile, granted);
+    case SeccompChoice::kCustom: return oci::parse_seccomp_profile(security.seccomp_profile, granted);
     case SeccompChoice::kDefault: break;
   }
   if (host_config.privileged) {

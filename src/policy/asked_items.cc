@@ -6,6 +6,8 @@
 #include <charconv>
 #include <optional>
 
+#include "oci/capability_names.h"
+
 namespace bulkhead::policy {
 namespace {
 
@@ -67,12 +69,10 @@ bool capability_covers(const std::string& named, const std::string& asked) { ret
 bool path_touches(const std::string& named, const std::string& asked) { return is_in(asked, named) || is_in(named, asked); }
 bool is_node(const std::string& asked) { return asked.starts_with(kNode); }
 /// What a path is on the host follows from the path.
-bool path_covers(const std::string& named, const std::string& asked) {
-  return is_in(asked, named) || is_node(asked);
-}
+bool path_covers(const std::string& named, const std::string& asked) { return is_in(asked, named) || is_node(asked); }
 
-/// SECURITY: compared as it is now, too: a rule about /var/run/docker.sock is about /run/docker.sock where /var/run is a link to
-/// /run, and a rule about a device is about each node of its number.
+/// SECURITY: compared as it is now, too: a rule about /var/run/docker.sock is about /run/docker.sock where /var/run is a link
+/// to /run, and a rule about a device is about each node of its number.
 bool touches_on_host(const std::string& named, const std::set<std::string>& asked, HostPaths& host) {
   std::string real = host.real(named);
   return std::any_of(asked.begin(), asked.end(), [&](const std::string& item) {
@@ -101,17 +101,16 @@ std::optional<PortRange> parse_range(const std::string& text) {
   return valid ? std::optional(range) : std::nullopt;
 }
 
+}  // namespace
+
 std::string capability_of(const YamlNode& node, const std::string& file) {
   std::string name = canonical_capability(node.text);
-  bool is_name =
-      std::all_of(name.begin(), name.end(), [](char letter) { return (letter >= 'A' && letter <= 'Z') || letter == '_'; });
-  if (!is_name) {
-    fail_at(file, node, fmt::format("'{}' is no capability, as NET_ADMIN is", node.text));
+  const auto& known = oci::all_capabilities();
+  if (name != "ALL" && std::find(known.begin(), known.end(), "CAP_" + name) == known.end()) {
+    fail_at(file, node, fmt::format("there is no capability '{}', as NET_ADMIN is one, or ALL", node.text));
   }
   return name;
 }
-
-}  // namespace
 
 AskedTexts read_asked_capabilities(const YamlNode& node, const std::string& file, std::string_view what) {
   Written written = read_form(node, file, what);
@@ -130,13 +129,16 @@ AskedPaths read_asked_paths(const YamlNode& node, const std::string& file, std::
       fail_at(file, *path, fmt::format("'{}' is no absolute path: name a folder to mean all that lies in it", path->text));
     }
     paths.push_back(canonical_path(path->text));
+    if (what == "devices" && !is_in(paths.back(), "/dev") && paths.back() != "/") {
+      fail_at(file, *path, fmt::format("'{}' lies outside of /dev, where every device counts as asked for", path->text));
+    }
   }
   AskedTexts as_written = condition<std::string, std::set<std::string>>(written.form, paths, {path_touches, path_covers});
   // SECURITY: a rule that permits is about the paths as written: whoever may change a link would widen it.
   return [as_written, paths = std::move(paths), form = written.form](const std::set<std::string>& asked, HostPaths& host) {
-    return as_written(asked) || (form == Form::kOneOf && !asked.empty() && std::any_of(paths.begin(), paths.end(), [&](const auto& named) {
-             return touches_on_host(named, asked, host);
-           }));
+    return as_written(asked) ||
+           (form == Form::kOneOf && !asked.empty() &&
+            std::any_of(paths.begin(), paths.end(), [&](const auto& named) { return touches_on_host(named, asked, host); }));
   };
 }
 

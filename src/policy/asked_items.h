@@ -22,6 +22,8 @@ using AskedTexts = std::function<bool(const std::set<std::string>&)>;
 using AskedPaths = std::function<bool(const std::set<std::string>&, HostPaths&)>;
 using AskedPorts = std::function<bool(const std::vector<PortRange>&)>;
 
+/// A capability's name, in any spelling, or "ALL". Throws with its place where there is none.
+std::string capability_of(const YamlNode& node, const std::string& file);
 /// Capabilities in any spelling; "ALL" stands for every one.
 AskedTexts read_asked_capabilities(const YamlNode& node, const std::string& file, std::string_view what);
 AskedPaths read_asked_paths(const YamlNode& node, const std::string& file, std::string_view what);

@@ -48,11 +48,23 @@ Condition image_condition(const Place& place) {
   };
 }
 
+bool is_registry(const std::string& name) {
+  try {
+    oci::parse_reference(name + "/image");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 Condition registry_condition(const Place& place) {
   std::vector<Pattern> patterns;
   for (const YamlNode* text : scalars_of(place.node, place.file, place.key)) {
     if (text->text.find('/') != std::string::npos) {
       fail_at(place.file, *text, fmt::format("'{}' is no registry: it is a host, with its port", text->text));
+    }
+    if (!can_match(text->text, is_registry)) {
+      fail_at(place.file, *text, fmt::format("'{}' can match no registry: it is a host, with its port", text->text));
     }
     patterns.emplace_back(canonical_registry(text->text));
   }
@@ -94,6 +106,9 @@ Condition name_condition(const Place& place, std::string Identity::*member, cons
     none = none || text->text == "none";
     if (text->text == "any" || text->text == "none") {
       continue;
+    }
+    if (!can_match(text->text, is_valid_name)) {
+      fail_at(place.file, *text, fmt::format("'{}' can match no name: one has letters, digits, '.', '_' and '-'", text->text));
     }
     patterns.emplace_back(text->text);
     const auto& names = source.allowed;

@@ -22,13 +22,14 @@ constexpr size_t kMostNodes = 4096;  // of one folder of /dev
 bool is_of_a_process(const std::string& path) {
   constexpr std::string_view kProc = "/proc/";
   size_t slash = path.find('/', kProc.size());
-  return path.starts_with(kProc) && slash != std::string::npos && std::isdigit(static_cast<unsigned char>(path[kProc.size()])) != 0;
+  return path.starts_with(kProc) && slash != std::string::npos &&
+         std::isdigit(static_cast<unsigned char>(path[kProc.size()])) != 0;
 }
 
 void add_node(std::set<std::string>& nodes, const struct stat& status) {
   if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
-    nodes.insert(fmt::format("{}{} {}:{}", kNode, S_ISCHR(status.st_mode) ? 'c' : 'b', major(status.st_rdev),
-                             minor(status.st_rdev)));
+    nodes.insert(
+        fmt::format("{}{} {}:{}", kNode, S_ISCHR(status.st_mode) ? 'c' : 'b', major(status.st_rdev), minor(status.st_rdev)));
   }
 }
 
@@ -36,8 +37,8 @@ std::set<std::string> nodes_in(const std::string& folder) {
   std::set<std::string> nodes;
   std::error_code error;
   size_t count = 0;
-  for (std::filesystem::recursive_directory_iterator entry(folder, error), end;
-       !error && entry != end && ++count <= kMostNodes; entry.increment(error)) {
+  for (std::filesystem::recursive_directory_iterator entry(folder, error), end; !error && entry != end && ++count <= kMostNodes;
+       entry.increment(error)) {
     struct stat status {};
     if (::lstat(entry->path().c_str(), &status) == 0) {
       add_node(nodes, status);

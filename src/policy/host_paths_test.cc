@@ -30,8 +30,8 @@ class HostPathsTest : public testing::Test {
   std::string in(std::string_view path) const { return folder_.native() + std::string(path); }
   static std::string real(const std::string& path) { return HostPaths().real(path); }
   static bool denied(const std::string& match, const json& host) {
-    Policy policy =
-        Policy::parse("version: 1\nrules:\n- {match: {" + match + "}, deny: all, because: x}\n- {match: any, allow: all}\n", "p");
+    Policy policy = Policy::parse(
+        "version: 1\nrules:\n- {match: {" + match + "}, deny: all, because: x}\n- {match: any, allow: all}\n", "p");
     Request request = read_request({{"Image", "x"}, {"HostConfig", host}});
     HostPaths paths;
     look_at_paths(request, paths);

@@ -21,6 +21,25 @@ std::string lower(std::string_view text) {
   throw Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is no pattern of images: {}", text, why));
 }
 
+bool is_reference(const std::string& text) {
+  try {
+    oci::parse_reference(text);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// A digest can't be tried with its wildcards standing for one letter.
+bool is_digest(std::string_view digest) {
+  auto fits = [](char letter) {
+    return (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'z') || letter == ':' || letter == '*' ||
+           letter == '?';
+  };
+  return digest.find_first_of("*?") != std::string_view::npos ? std::all_of(digest.begin(), digest.end(), fits)
+                                                              : is_reference(fmt::format("name@{}", digest));
+}
+
 /// Docker's rule for what names a registry, and a wildcard, which may stand for one.
 bool names_registry(std::string_view part) {
   return part.find_first_of(".:*?") != std::string_view::npos || part == "localhost";
@@ -44,6 +63,9 @@ ImagePattern::ImagePattern(std::string_view text) {
     return;
   }
   if (size_t at = rest.find('@'); at != std::string_view::npos) {
+    if (!is_digest(rest.substr(at + 1))) {
+      refuse(text, "what follows the @ is no digest, such as sha256:... with 64 hexadecimal digits, nor a pattern of one");
+    }
     digest_.emplace(rest.substr(at + 1), Wildcards::kText);
     rest = rest.substr(0, at);
   }
@@ -66,6 +88,12 @@ ImagePattern::ImagePattern(std::string_view text) {
   }
   if (lower(path) != path) {
     refuse(text, "the names of repositories are lower case");
+  }
+  if (!can_match(text.substr(0, text.find('@')), is_reference)) {
+    refuse(text, "no image can have such a name; write it as a reference such as registry.example/team/*:1.*");
+  }
+  if (digest_ && tag_ && !tag_->matches("")) {
+    refuse(text, "beside a digest a tag says nothing of what runs: leave it out");
   }
   path_.emplace(path, Wildcards::kPath);
 }

@@ -66,6 +66,22 @@ bool Pattern::matches(std::string_view text) const {
   return reached[tokens_.size()] != 0;
 }
 
+bool can_match(std::string_view pattern, const std::function<bool(const std::string&)>& is_valid) {
+  std::string digits;
+  std::string nothing;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    bool is_run = pattern[i] == '*';
+    if (is_run && i > 0 && pattern[i - 1] == '*') {
+      continue;
+    }
+    digits += is_run || pattern[i] == '?' ? '1' : pattern[i];
+    if (!is_run) {
+      nothing += pattern[i] == '?' ? '1' : pattern[i];
+    }
+  }
+  return is_valid(digits) || is_valid(nothing);
+}
+
 bool any_matches(const std::vector<Pattern>& patterns, std::string_view text) {
   return std::any_of(patterns.begin(), patterns.end(), [&](const Pattern& pattern) { return pattern.matches(text); });
 }

@@ -1,6 +1,7 @@
 // Patterns with wildcards, compiled once: what a rule compares names, labels and image references with. Pure.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,10 @@ class Pattern {
   std::string prefix_, suffix_;  // before the first and after the last wildcard
   std::vector<Token> tokens_;    // from the first wildcard to the last; none: `prefix_` is the whole
 };
+
+/// SECURITY: a rule that can match nothing is a mistake. Whether a pattern can match something that `is_valid`: it is tried
+/// with its wildcards standing for a digit, and for nothing.
+bool can_match(std::string_view pattern, const std::function<bool(const std::string&)>& is_valid);
 
 /// Whether one of them does.
 bool any_matches(const std::vector<Pattern>& patterns, std::string_view text);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "support/error.h"
 
@@ -149,15 +148,6 @@ Decision Policy::decide(const Request& request, Mode usual) const {
     return denied(std::move(decision), error.message());
   }
   return by_rules(request, usual, std::move(decision));
-}
-
-std::vector<std::string> Policy::seccomp_profiles() const {
-  std::set<std::string> profiles;
-  for (const Rule& rule : rules_) {
-    profiles.insert(rule.walls.seccomp.begin(), rule.walls.seccomp.end());
-  }
-  profiles.erase(std::string(kDefaultSeccomp));
-  return {profiles.begin(), profiles.end()};
 }
 
 }  // namespace bulkhead::policy

@@ -30,6 +30,12 @@ struct Rule {
   std::vector<Factor> factors;
 };
 
+/// A seccomp profile that walls name, and where.
+struct NamedProfile {
+  std::string path;
+  size_t line = 0, column = 0;
+};
+
 class Policy {
  public:
   /// Throws kInvalidArgument "`file`:line:column: ...".
@@ -46,8 +52,7 @@ class Policy {
   const std::string& file() const { return file_; }
   /// What is right, and probably not meant: a rule that can't be reached, a requirement that says nothing.
   const std::vector<std::string>& warnings() const { return warnings_; }
-  /// Files that walls name: seccomp profiles.
-  std::vector<std::string> seccomp_profiles() const;
+  const std::vector<NamedProfile>& seccomp_profiles() const { return seccomp_profiles_; }
 
  private:
   friend class PolicyReader;
@@ -57,6 +62,7 @@ class Policy {
   IdentityRules identities_;
   std::vector<Rule> rules_;
   std::vector<std::string> warnings_;
+  std::vector<NamedProfile> seccomp_profiles_;
 };
 
 }  // namespace bulkhead::policy

@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <array>
 
+#include "compat/kernel_version.h"
+#include "policy/asked_items.h"
 #include "policy/identity_reader.h"
+#include "support/error.h"
 
 namespace bulkhead::policy {
 namespace {
 
 constexpr size_t kMostRules = 5000;
-constexpr size_t kLongestKernel = 128;
+constexpr size_t kLongestKernel = 64;  // kernels/catalogue.h
 
 struct OutcomeWord {
   std::string_view word;
@@ -19,16 +22,6 @@ struct OutcomeWord {
 };
 constexpr std::array kOutcomes = {OutcomeWord{"require", Outcome::kRequire}, OutcomeWord{"default", Outcome::kDefault},
                                   OutcomeWord{"allow", Outcome::kAllow}, OutcomeWord{"deny", Outcome::kDeny}};
-
-std::string read_capability(const YamlNode& node, const std::string& file) {
-  std::string name = canonical_capability(node.text);
-  bool is_name =
-      std::all_of(name.begin(), name.end(), [](char letter) { return (letter >= 'A' && letter <= 'Z') || letter == '_'; });
-  if (!is_name) {
-    fail_at(file, node, fmt::format("'{}' is no capability, as NET_RAW is", node.text));
-  }
-  return name;
-}
 
 }  // namespace
 
@@ -194,7 +187,23 @@ void PolicyReader::read_factors(YamlMap& map, Rule& rule) const {
   }
 }
 
-Walls PolicyReader::read_walls(const YamlNode& node) const {
+/// A name of the catalogue, which is looked up when a container is made, or a range.
+void PolicyReader::check_kernel(const std::string& text, const YamlNode& at) const {
+  bool is_name = std::all_of(text.begin(), text.end(), [](char letter) {
+    return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '.' || letter == '_' ||
+           letter == '-';
+  });
+  if (is_name && text.size() <= kLongestKernel) {
+    return;
+  }
+  try {
+    compat::KernelRange::parse(text);
+  } catch (const Error& error) {
+    fail_at(file_, at, fmt::format("kernel is the name of a guests' kernel or a range: {}", error.message()));
+  }
+}
+
+Walls PolicyReader::read_walls(const YamlNode& node) {
   YamlMap map(node, file_, "walls");
   Walls walls;
   for (const auto& [key, wall] :
@@ -208,16 +217,12 @@ Walls PolicyReader::read_walls(const YamlNode& node) const {
   }
   if (const YamlNode* list = map.find("drop-capabilities"); list != nullptr) {
     for (const YamlNode* name : scalars_of(*list, file_, "drop-capabilities")) {
-      walls.drop_capabilities.insert(read_capability(*name, file_));
+      walls.drop_capabilities.insert(capability_of(*name, file_));
     }
   }
   if (const YamlNode* kernel = map.find("kernel"); kernel != nullptr) {
     std::string text = scalar_of(*kernel, file_, "kernel");
-    if (text.empty() || text.size() > kLongestKernel) {
-      map.fail(*kernel,
-               fmt::format("kernel is the name of a guests' kernel or a range such as '>=6.1 <7', of at most {} characters",
-                           kLongestKernel));
-    }
+    check_kernel(text, *kernel);
     walls.kernels = {text};
   }
   if (const YamlNode* profile = map.find("seccomp"); profile != nullptr) {
@@ -226,6 +231,9 @@ Walls PolicyReader::read_walls(const YamlNode& node) const {
       map.fail(*profile, fmt::format("seccomp is 'default' or the absolute path of a profile, not '{}'", text));
     }
     walls.seccomp = {text};
+    if (text != kDefaultSeccomp) {
+      policy_.seccomp_profiles_.push_back({.path = text, .line = profile->line, .column = profile->column});
+    }
   }
   if (const YamlNode* separate = map.find("separate"); separate != nullptr) {
     if (scalar_of(*separate, file_, "separate") != "environments") {

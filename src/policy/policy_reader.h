@@ -21,7 +21,8 @@ class PolicyReader {
   void read_outcome(YamlMap& map, Rule& rule);
   void read_modes(const YamlNode& node, Outcome outcome, Rule& rule);
   void read_factors(YamlMap& map, Rule& rule) const;
-  Walls read_walls(const YamlNode& node) const;
+  Walls read_walls(const YamlNode& node);
+  void check_kernel(const std::string& text, const YamlNode& at) const;
   void check_reason(const YamlMap& map, const Rule& rule) const;
   void warn(const YamlNode& at, const std::string& message);
 

@@ -68,6 +68,19 @@ TEST(PolicyReader, EveryMistakeHasItsLineAndColumn) {
            {"version: 1\nrules:\n- {match: {published-ports: [0]}, allow: all}\n", "3:30", "'0'"},
            {"version: 1\nrules:\n- {match: {published-ports: [70000]}, allow: all}\n", "3:30", "'70000'"},
            {"version: 1\nrules:\n- {match: {uid: root}, allow: all}\n", "3:17", "'root'"},
+           {"version: 1\nrules:\n- {match: {added-capabilities: [NET_ROW]}, allow: all}\n", "3:33", "NET_ROW"},
+           {"version: 1\nrules:\n- {match: {devices: [/srv/kvm]}, allow: all}\n", "3:22", "/dev"},
+           {"version: 1\nrules:\n- {match: {tenant: 'a b'}, allow: all}\n", "3:20", "no name"},
+           {"version: 1\nrules:\n- {match: {registry: 'docker.io:'}, allow: all}\n", "3:22", "no registry"},
+           {"version: 1\nrules:\n- {match: {image: 'busybox:'}, allow: all}\n", "3:19", "no image"},
+           {"version: 1\nrules:\n- {match: {image: 'busybox@'}, allow: all}\n", "3:19", "no digest"},
+           {"version: 1\nrules:\n- {match: {image: 'busybox@sha256:12'}, allow: all}\n", "3:19", "no digest"},
+           {"version: 1\nrules:\n- {match: {image: 'busybox:1@sha256:1*'}, allow: all}\n", "3:19", "leave it out"},
+           {"version: 1\nrules:\n- {match: {image: 'bu$ybox'}, allow: all}\n", "3:19", "no image"},
+           {"version: 1\nrules:\n- {match: any, allow: all, walls: {drop-capabilities: [NET_ROW]}}\n", "3:56", "NET_ROW"},
+           {"version: 1\nrules:\n- {match: any, allow: all, walls: {kernel: '>=x'}}\n", "3:44", "range"},
+           {"version: 1\n# a\n# \xc3\xa9\xff\xfe\nrules: []\n", "3:4", "UTF-8"},
+           {"\xef\xbb\xbfversion: 1\nrules: []\n", "2:8", "at least one"},
            {"version: 1\nrules:\n- {match: any, allow: all, walls: {seccomp: strict}}\n", "3:45", "absolute"},
            {"version: 1\nrules:\n- {match: any, allow: all, walls: {read-only-root: false}}\n", "3:52", "not mentioned"},
            {"version: 1\nrules:\n- {match: any, because: x, deny: all, walls: {no-new-privileges: true}}\n", "3:3",
@@ -186,12 +199,12 @@ TEST(ReadyMadePolicies, Microservices) {
   EXPECT_EQ(decide(kFile, {{"Image", "registry.example/x"}, {"Labels", {{"org.example.code", "customer"}}}}), "hyperv");
   EXPECT_EQ(decide(kFile, {{"Image", "registry.example/x"}, {"HostConfig", {{"Binds", {"/run:/r"}}}}}),
             "denied by nobody holds the host");
-  for (const nlohmann::json& host : std::initializer_list<nlohmann::json>{
-           {{"SecurityOpt", {R"(seccomp={"defaultAction":"SCMP_ACT_ALLOW"})"}}},
-           {{"PidMode", "host"}},
-           {{"NetworkMode", "host"}},
-           {{"Binds", {"/home/x:/h"}}},
-           {{"DeviceCgroupRules", {"c 10:232 rwm"}}}}) {
+  for (const nlohmann::json& host :
+       std::initializer_list<nlohmann::json>{{{"SecurityOpt", {R"(seccomp={"defaultAction":"SCMP_ACT_ALLOW"})"}}},
+                                             {{"PidMode", "host"}},
+                                             {{"NetworkMode", "host"}},
+                                             {{"Binds", {"/home/x:/h"}}},
+                                             {{"DeviceCgroupRules", {"c 10:232 rwm"}}}}) {
     EXPECT_EQ(decide(kFile, {{"Image", "registry.example/cart"}, {"HostConfig", host}}), "hyperv") << host;
   }
   EXPECT_EQ(decide(kFile, {{"Image", "registry.example/cart"}, {"HostConfig", {{"Binds", {"/srv/cart:/data"}}}}}), "process");

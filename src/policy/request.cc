@@ -1,6 +1,7 @@
 #include "policy/request.h"
 
 #include <fmt/format.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <cctype>
@@ -27,6 +28,9 @@ class Fields {
   const json& at(const char* key) const {
     static const json kNull;
     auto found = value_.is_object() ? value_.find(key) : value_.end();
+    if (value_.is_object() && found == value_.end()) {
+      refuse_other_case(key);
+    }
     return value_.is_object() && found != value_.end() ? *found : kNull;
   }
   Fields object(const char* key) const { return {at(key), path_of(key)}; }
@@ -78,6 +82,15 @@ class Fields {
   }
 
  private:
+  /// SECURITY: others read "privileged" as "Privileged".
+  void refuse_other_case(const char* key) const {
+    for (const auto& [name, item] : value_.items()) {
+      if (::strcasecmp(name.c_str(), key) == 0) {
+        wrong(path_of(name.c_str()), fmt::format("written as {}", key));
+      }
+    }
+  }
+
   const json& value_;
   std::string path_;
 };

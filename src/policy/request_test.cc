@@ -46,6 +46,8 @@ TEST(Request, WrongTypesNameTheProperty) {
                                    {{"HostConfig", {{"PortBindings", {{"80/tcp", "x"}}}}}},
                                    {{"HostConfig", {{"PortBindings", {{"80/tcp", {{{"HostPort", "9-1"}}}}}}}}},
                                    {{"Labels", {"x"}}},
+                                   {{"HostConfig", {{"privileged", true}}}},
+                                   {{"hostconfig", {{"Privileged", true}}}},
                                    {{"HostConfig", 3}}}) {
     EXPECT_THROW(read_request(body), Error) << body.dump();
   }

@@ -21,7 +21,7 @@ constexpr size_t kMostKeys = 256;  // of one mapping
 /// libyaml's parser, as a stream of events (yaml.h).
 class Events {
  public:
-  Events(std::string_view text, const std::string& file) : file_(file) {
+  Events(std::string_view text, const std::string& file) : file_(file), text_(text) {
     if (yaml_parser_initialize(&parser_) == 0) {
       throw Error(ErrorCode::kResourceExhausted, "no memory to read a policy");
     }
@@ -38,16 +38,30 @@ class Events {
   const yaml_event_t& next() {
     yaml_event_delete(&event_);
     if (yaml_parser_parse(&parser_, &event_) == 0) {
-      // The reader's errors (no UTF-8) have no mark of their own.
-      const yaml_mark_t& mark = parser_.error == YAML_READER_ERROR ? parser_.mark : parser_.problem_mark;
-      fail_at_place(file_, mark.line + 1, mark.column + 1,
-                    fmt::format("this is not YAML: {}", parser_.problem != nullptr ? parser_.problem : "it can't be read"));
+      std::string problem =
+          fmt::format("this is not YAML: {}", parser_.problem != nullptr ? parser_.problem : "it can't be read");
+      if (parser_.error == YAML_READER_ERROR) {
+        fail_at_byte(parser_.problem_offset, problem);
+      }
+      fail_at_place(file_, parser_.problem_mark.line + 1, parser_.problem_mark.column + 1, problem);
     }
     return event_;
   }
 
  private:
+  /// The reader's errors (no UTF-8, control characters) have no mark; it reads ahead of what is parsed.
+  [[noreturn]] void fail_at_byte(size_t offset, const std::string& problem) const {
+    std::string_view before = text_.substr(0, offset);
+    size_t start = before.rfind('\n') + 1;  // npos + 1 is 0
+    auto is_letter = [](unsigned char byte) { return (byte & 0xc0) != 0x80; };
+    fail_at_place(
+        file_, 1 + static_cast<size_t>(std::count(before.begin(), before.end(), '\n')),
+        1 + static_cast<size_t>(std::count_if(before.begin() + static_cast<ptrdiff_t>(start), before.end(), is_letter)),
+        problem);
+  }
+
   const std::string& file_;
+  const std::string_view text_;
   yaml_parser_t parser_{};
   yaml_event_t event_{};
 };
@@ -179,6 +193,8 @@ YamlNode parse_yaml(std::string_view text, const std::string& file) {
   if (text.size() > kYamlLimit) {
     fail_at_place(file, 1, 1, fmt::format("larger than {} KiB", kYamlLimit >> 10));
   }
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  text.remove_prefix(text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0);
   Events events(text, file);
   Builder builder(file);
   bool complete = false;

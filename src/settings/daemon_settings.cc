@@ -46,11 +46,15 @@ std::string text(const json& value, std::string_view directive) {
 }
 
 std::string isolation_of(const std::vector<std::string>& options) {
-  std::string isolation;
+  std::optional<std::string> isolation;
   for (const std::string& option : options) {
-    isolation = parse_exec_option(option);  // the last one wins, as in dockerd
+    std::string said = parse_exec_option(option);
+    if (isolation && *isolation != said) {
+      throw invalid(fmt::format("'exec-opts' contradict each other: {}; keep one isolation", fmt::join(options, ", ")));
+    }
+    isolation = said;
   }
-  return isolation;
+  return isolation.value_or("");
 }
 
 void read_directive(const std::string& name, const json& value, DaemonSettings& settings) {

@@ -40,6 +40,7 @@ TEST(DaemonSettingsTest, WhatIsNotThereIsRefusedByName) {
   EXPECT_NE(error_of(R"({"exec-opts": ["native.cgroupdriver=systemd"]})").find("native.cgroupdriver=systemd"),
             std::string::npos);
   EXPECT_NE(error_of(R"({"exec-opts": ["isolation=thick"]})").find("isolation=thick"), std::string::npos);
+  EXPECT_NE(error_of(R"({"exec-opts": ["isolation=process", "isolation=hyperv"]})").find("contradict"), std::string::npos);
   for (const char* bad : {"", "[]", "3", "{", R"({"exec-opts": "isolation=process"})", R"({"exec-opts": [1]})",
                           R"({"debug": "yes"})", R"({"insecure-registries": {}})", R"({"exec-opts": ["isolation"]})"}) {
     EXPECT_NE(error_of(bad).find("/etc/x.json"), std::string::npos) << bad;
