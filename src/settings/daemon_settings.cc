@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "support/error.h"
 #include "support/files.h"
@@ -50,7 +51,7 @@ std::string isolation_of(const std::vector<std::string>& options) {
   for (const std::string& option : options) {
     std::string said = parse_exec_option(option);
     if (isolation && *isolation != said) {
-      throw invalid(fmt::format("'exec-opts' contradict each other: {}; keep one isolation", fmt::join(options, ", ")));
+      throw invalid(fmt::format("these exec options contradict each other: {}; keep one isolation", fmt::join(options, ", ")));
     }
     isolation = said;
   }

@@ -81,7 +81,8 @@ TEST(DaemonSettingsTest, TheCommandLineAddsAndNeverOverrides) {
   DaemonSettings settings;
   add_exec_options(settings, {});
   EXPECT_EQ(settings.isolation, "");
-  add_exec_options(settings, {"isolation=process", "isolation=hyperv"});
+  EXPECT_THROW(add_exec_options(settings, {"isolation=process", "isolation=hyperv"}), Error);
+  add_exec_options(settings, {"isolation=hyperv", "isolation=HyperV"});
   EXPECT_EQ(settings.isolation, "hyperv");
   EXPECT_EQ(settings.isolation_source, "--exec-opt");
   DaemonSettings from_file = parse_daemon_settings(R"({"exec-opts": ["isolation=hyperv"]})", "/x");

@@ -440,9 +440,7 @@ def test_audit_knows_which_mode_and_which_kernel_there_is(bulkhead, docker, poli
     assert "hyperv isolation would be refused" in result.out and "too slow" in result.out, result
 
 
-def test_check_and_test_need_no_engine(request, make_client, tmp_path, client_config):
-    from support.client import Docker, client_path
-    offline = Docker(client_path("bulkhead", request.config.getoption("--preset")), f"unix://{tmp_path}/nobody.sock", client_config)
+def test_check_and_test_need_no_engine(offline, tmp_path):
     good, bad, body = tmp_path / "good.yaml", tmp_path / "bad.yaml", tmp_path / "request.json"
     good.write_text("version: 1\nrules:\n- {name: mine, match: {uid: 7}, allow: hyperv}\n- {name: rest, match: any, deny: all, because: no}\n")
     bad.write_text("version: 1\nrules:\n- {match: any, alow: all}\n")
@@ -454,6 +452,36 @@ def test_check_and_test_need_no_engine(request, make_client, tmp_path, client_co
     assert "hyperv" in out and "'mine'" in out
     assert json.loads(offline.ok("policy", "test", "--json", "--uid", "7", good, body))["mode"] == "hyperv"
     offline.fails("policy", "tset", good, body, code=1, match="check, test, why and audit")
+    body.write_text(json.dumps({"Image": "x", "HostConfig": {"privileged": True}}))
+    offline.fails("policy", "test", good, body, code=1, match="written as Privileged")
+
+
+@pytest.fixture
+def offline(request, tmp_path, client_config):
+    from support.client import Docker, client_path
+    return Docker(client_path("bulkhead", request.config.getoption("--preset")), f"unix://{tmp_path}/nobody.sock", client_config)
+
+
+def test_check_says_what_the_engine_would(offline, tmp_path):
+    file, profile = tmp_path / "policy.yaml", tmp_path / "profile.json"
+    file.write_text(f"version: 1\nrules:\n- {{match: any, allow: all, walls: {{seccomp: {profile}}}}}\n")
+    assert f"{file}:3:44: " in offline.fails("policy", "check", file, code=1)
+    profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    offline.ok("policy", "check", file)
+    profile.chmod(0o666)
+    offline.fails("policy", "check", file, code=1, match="others than root may write it")
+    file.unlink()
+    os.mkfifo(file)
+    offline.fails("policy", "check", file, code=1, match="no regular file")
+
+
+def test_test_follows_links_as_the_engine_does(offline, tmp_path):
+    file, body = tmp_path / "policy.yaml", tmp_path / "request.json"
+    (tmp_path / "link").symlink_to("folder")
+    file.write_text(f"version: 1\nrules:\n- {{name: kept, match: {{host-mounts: [{tmp_path}/link]}}, deny: all, because: x}}\n" + ALLOW_ALL)
+    body.write_text(json.dumps({"Image": "x", "HostConfig": {"Binds": [f"{tmp_path}/folder/x:/x"]}}))
+    out = offline("policy", "test", file, body).out
+    assert "refused" in out and "'kept'" in out, out
 
 
 # -- who shares a kernel with whom
