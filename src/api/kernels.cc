@@ -1,4 +1,5 @@
-// The kernels that guests can boot: list, add, remove. Beyond Docker's API; paths are of the engine's host.
+// The kernels that guests can boot: listed by everybody, added and removed by root. Beyond Docker's API; paths are of the
+// engine's host.
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
@@ -72,11 +73,11 @@ void kernels_add(Request& request) {
   if (files.kernel.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "Kernel is missing: the path of a vmlinux, a vmlinuz or a package");
   }
-  answer_json(request, 201, to_json(request.engine.add_kernel(request.query.get("name"), files)));
+  answer_json(request, 201, to_json(request.engine.add_kernel(caller_of(request), request.query.get("name"), files)));
 }
 
 void kernels_remove(Request& request) {
-  request.engine.remove_kernel(request.name);
+  request.engine.remove_kernel(caller_of(request), request.name);
   answer_empty(request, 204);
 }
 

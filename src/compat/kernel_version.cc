@@ -139,4 +139,13 @@ bool KernelRange::holds(const KernelVersion& version) const {
                      [&](const Bounds& bounds) { return !(version < bounds.from) && version < bounds.below; });
 }
 
+bool is_kernel_range(std::string_view text) {
+  try {
+    KernelRange::parse(text);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace bulkhead::compat

@@ -45,4 +45,7 @@ class KernelRange {
   std::vector<Bounds> bounds_;
 };
 
+/// Does the text read as a range? Then it is the name of no kernel.
+bool is_kernel_range(std::string_view text);
+
 }  // namespace bulkhead::compat

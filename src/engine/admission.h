@@ -38,6 +38,13 @@ struct PolicyFinding {
   std::vector<std::string> wrong;  // each a sentence
 };
 
+/// What somebody wants of the catalogue of guest kernels.
+struct KernelChange {
+  std::string event;  // "kernel add", "kernel rm"
+  std::string name;
+  std::string path;  // what it would be added from
+};
+
 class Admission {
  public:
   Admission(const AdmissionOptions& options, EventBus& events);
@@ -53,6 +60,10 @@ class Admission {
   /// SECURITY: `exec --privileged` would be the way around a policy that forbids `run --privileged`. `caller` is who asks for
   /// it, whoever made the container.
   void check_privileged_exec(const Container& container, const policy::Caller& caller);
+
+  /// SECURITY: a kernel is the wall of whoever gets it. Throws kPermissionDenied but for root at the Unix socket, with or
+  /// without a policy (kernel_changes.cc).
+  void check_kernel_change(const policy::Caller& caller, const KernelChange& change);
 
   /// The running ones of `containers` that today's policy would refuse, or give another wall.
   std::vector<PolicyFinding> audit(const std::vector<Container>& containers, policy::Mode usual, const KernelFit& kernels);

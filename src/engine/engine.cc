@@ -240,23 +240,6 @@ Container Engine::inspect(const std::string& reference) { return state_->find(re
 
 image::ImageStore& Engine::images() { return state_->images; }
 
-std::vector<kernels::Entry> Engine::list_kernels() { return state_->kernels.list(); }
-
-kernels::Entry Engine::add_kernel(const std::string& name, const kernels::KernelFiles& files) {
-  return state_->kernels.add(name, files);
-}
-
-void Engine::remove_kernel(const std::string& name) {
-  for (const Container& container : list()) {
-    auto chosen = container.host_config.annotations.find(compat::kKernelLabel);
-    if (container.own_kernel && chosen != container.host_config.annotations.end() && chosen->second == name) {
-      throw Error(ErrorCode::kConflict, fmt::format("kernel '{}' is used by container {} ({}): remove that first", name,
-                                                    container.id.substr(0, 12), container.name));
-    }
-  }
-  state_->kernels.remove(name);
-}
-
 network::NetworkStore& Engine::networks() { return state_->networks; }
 EventBus& Engine::events() { return state_->events; }
 

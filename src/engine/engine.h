@@ -188,9 +188,10 @@ class Engine {
 
   /// The kernels that guests can boot; paths are of this host.
   std::vector<kernels::Entry> list_kernels();
-  kernels::Entry add_kernel(const std::string& name, const kernels::KernelFiles& files);
+  /// kPermissionDenied where `caller` is not root; the same for the removal.
+  kernels::Entry add_kernel(const policy::Caller& caller, const std::string& name, const kernels::KernelFiles& files);
   /// kConflict where a container was made for it.
-  void remove_kernel(const std::string& name);
+  void remove_kernel(const policy::Caller& caller, const std::string& name);
 
   image::ImageStore& images();
   network::NetworkStore& networks();

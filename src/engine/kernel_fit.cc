@@ -39,23 +39,23 @@ constexpr const char* kOwnRemedies =
   throw Error(ErrorCode::kNotSupported, fmt::format("image '{}' does not fit: {}. {}", container.config.image, why, remedies));
 }
 
-/// What the annotation asks of the kernel beyond the image. Where it names an entry, only that one remains.
+/// What the annotation asks of the kernel beyond the image. Where it names an entry, only that one remains. SECURITY: a range
+/// is a range, whatever the entries are called: `kernel: '6.1'` in a policy means no other version.
 void apply_wish(const std::string& asked, const std::string& source, std::vector<kernels::Entry>& candidates,
                 compat::ImageNeeds& needs) {
-  auto named = std::find_if(candidates.begin(), candidates.end(), [&](const auto& entry) { return entry.name == asked; });
-  if (named != candidates.end()) {
-    kernels::Entry chosen = *named;
-    candidates = {std::move(chosen)};
+  if (compat::is_kernel_range(asked)) {
+    needs.kernel.push_back({.range = compat::KernelRange::parse(asked), .source = source});
     return;
   }
-  try {
-    needs.kernel.push_back({.range = compat::KernelRange::parse(asked), .source = source});
-  } catch (const Error&) {
+  auto named = std::find_if(candidates.begin(), candidates.end(), [&](const auto& entry) { return entry.name == asked; });
+  if (named == candidates.end()) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("{}: there is no guest kernel '{}' to choose here, and it is no range such as '>=5.15 <7': "
                             "'bulkhead kernel ls' lists them",
                             source, asked.substr(0, 64)));
   }
+  kernels::Entry chosen = *named;
+  candidates = {std::move(chosen)};
 }
 
 /// What annotation and policy ask of the kernel beyond the image: each narrows what is left.

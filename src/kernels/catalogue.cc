@@ -169,7 +169,7 @@ void read_folder(const std::filesystem::path& folder, std::map<std::string, Entr
   for (const auto& item : std::filesystem::directory_iterator(folder, error)) {
     std::string name = item.path().filename();
     if (!is_kernel_name(name) || entries.count(name) > 0) {
-      continue;  // being written, or removed; or hidden
+      continue;  // being written, or removed; or of a name that is taken
     }
     if (auto entry = read_entry(folder, name)) {
       entries.emplace(name, std::move(*entry));
@@ -185,6 +185,10 @@ std::string identity_of(const std::filesystem::path& path) {
   }
   return fmt::format("{}:{}:{}:{}.{}", status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
                      status.st_mtim.tv_nsec);
+}
+
+Error came_along(const std::string& name) {
+  return {ErrorCode::kConflict, fmt::format("kernel '{}' came with Bulkhead, and can't be removed nor replaced", name)};
 }
 
 Error taken(const std::string& name) {
@@ -267,16 +271,15 @@ Entry Catalogue::built_in() const {
 }
 
 std::vector<Entry> Catalogue::list() const {
-  std::map<std::string, Entry> added;
-  std::map<std::string, Entry> shipped;
-  read_folder(folder_, added);
-  read_folder(shipped_, shipped);
-  for (auto& [name, entry] : shipped) {
+  std::map<std::string, Entry> entries;
+  read_folder(shipped_, entries);
+  for (auto& [name, entry] : entries) {
     entry.shipped = true;
   }
-  added.merge(shipped);
+  read_folder(folder_, entries);
   std::vector<Entry> sorted;
-  std::transform(added.begin(), added.end(), std::back_inserter(sorted), [](auto& named) { return std::move(named.second); });
+  std::transform(entries.begin(), entries.end(), std::back_inserter(sorted),
+                 [](auto& named) { return std::move(named.second); });
   std::sort(sorted.begin(), sorted.end(), [](const Entry& a, const Entry& b) {
     return version_of(b) < version_of(a) || (version_of(b) == version_of(a) && a.name < b.name);
   });
@@ -291,14 +294,11 @@ std::optional<Entry> Catalogue::find(const std::string& name) const {
   if (!is_kernel_name(name)) {
     return std::nullopt;
   }
-  auto entry = read_entry(folder_, name);
-  if (!entry && !shipped_.empty()) {
-    entry = read_entry(shipped_, name);
-    if (entry) {
-      entry->shipped = true;
-    }
+  if (auto entry = shipped_.empty() ? std::nullopt : read_entry(shipped_, name)) {
+    entry->shipped = true;
+    return entry;
   }
-  return entry;
+  return read_entry(folder_, name);
 }
 
 Entry Catalogue::add(const std::string& name, const KernelFiles& given) const {
@@ -306,8 +306,15 @@ Entry Catalogue::add(const std::string& name, const KernelFiles& given) const {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("'{}' can't be a kernel's name: use at most 64 of a-z, 0-9, '.', '_' and '-'", name.substr(0, 64)));
   }
-  if (read_entry(folder_, name)) {
-    throw taken(name);
+  if (compat::is_kernel_range(name)) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("'{}' can't be a kernel's name: it reads as a range of versions, and who asks for the range would get "
+                    "this kernel; name it otherwise, such as '{}-mine'",
+                    name, name));
+  }
+  if (auto there = find(name)) {
+    throw there->shipped ? came_along(name) : taken(name);
   }
   std::filesystem::path fresh = folder_ / (".new-" + random_hex(8));
   make_folders(fresh, 0755);
@@ -333,11 +340,11 @@ void Catalogue::remove(const std::string& name) const {
   if (name == kBuiltIn) {
     throw Error(ErrorCode::kConflict, "the built-in kernel can't be removed");
   }
-  if (auto entry = find(name); entry && entry->shipped) {
-    throw Error(ErrorCode::kConflict, fmt::format("kernel '{}' came with Bulkhead and can't be removed", name));
-  }
   std::filesystem::path gone = folder_ / (".gone-" + random_hex(8));
   if (!is_kernel_name(name) || ::rename((folder_ / name).c_str(), gone.c_str()) != 0) {
+    if (find(name)) {
+      throw came_along(name);
+    }
     throw Error(ErrorCode::kNotFound, fmt::format("No such kernel: {}; 'bulkhead kernel ls' lists them", name.substr(0, 64)));
   }
   remove_folder(gone);

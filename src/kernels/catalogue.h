@@ -49,13 +49,15 @@ class Catalogue {
   Catalogue(std::filesystem::path folder, BuiltIn built_in, std::filesystem::path shipped = {})
       : folder_(std::move(folder)), built_in_(std::move(built_in)), shipped_(std::move(shipped)) {}
 
-  /// The built-in one, then the others, newest release first. An added one hides a shipped one of its name.
+  /// The built-in one, then the others, newest release first. SECURITY: one that came with Bulkhead is what its name says,
+  /// whatever else the folder holds.
   std::vector<Entry> list() const;
   /// By its name; nullopt where there is none.
   std::optional<Entry> find(const std::string& name) const;
 
   /// Copies a kernel in, decompressed, with those of its modules that guests may need. Blocks for seconds. Throws
   /// kInvalidArgument (name, not such a kernel, options or modules missing: all are named), kConflict where the name is taken.
+  /// SECURITY: a range of versions ("6.1", "any") is no name: whoever asks for the range would get this one.
   Entry add(const std::string& name, const KernelFiles& files) const;
   /// Throws kNotFound, or kConflict for one that came with Bulkhead.
   void remove(const std::string& name) const;

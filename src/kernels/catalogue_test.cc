@@ -38,7 +38,9 @@ class CatalogueTest : public testing::Test {
     }
     return ErrorCode::kAlreadyDone;  // nothing was thrown
   }
-  Catalogue catalogue() const { return {root_ / "kernels", {.kernel = root_ / "builtin", .emulated = root_ / "emulated"}}; }
+  Catalogue catalogue() const {
+    return {root_ / "kernels", {.kernel = root_ / "builtin", .emulated = root_ / "emulated"}, root_ / "shipped"};
+  }
 
   std::filesystem::path root_;
 };
@@ -69,6 +71,31 @@ TEST_F(CatalogueTest, AddsAndRemoves) {
   EXPECT_THROW(catalogue().remove("6.1-cloud"), Error);
   EXPECT_THROW(catalogue().remove("builtin"), Error);
   EXPECT_TRUE(std::filesystem::is_empty(root_ / "kernels"));
+}
+
+TEST_F(CatalogueTest, AShippedOneIsNeverHidden) {
+  Catalogue(root_ / "shipped", {}).add("stock", {.kernel = write("v", vmlinux("6.1.192")), .config = {}, .modules = {}});
+  EXPECT_EQ(code_of_add("stock", write("v", vmlinux("6.12.1"))), ErrorCode::kConflict);
+  ASSERT_TRUE(catalogue().find("stock"));
+  // A folder may hold one of the name, from before Bulkhead brought its own.
+  Catalogue(root_ / "kernels", {}).add("stock", {.kernel = root_ / "v", .config = {}, .modules = {}});
+  EXPECT_EQ(catalogue().find("stock")->release, "6.1.192");
+  auto list = catalogue().list();
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[1].release, "6.1.192");
+  EXPECT_TRUE(list[1].shipped);
+  catalogue().remove("stock");  // the hidden one
+  EXPECT_TRUE(std::filesystem::is_empty(root_ / "kernels"));
+  EXPECT_THROW(catalogue().remove("stock"), Error);
+  EXPECT_TRUE(catalogue().find("stock"));
+}
+
+TEST_F(CatalogueTest, ARangeOfVersionsIsNoName) {
+  for (const char* name : {"6", "6.1", "6.1.192", "any"}) {
+    EXPECT_EQ(code_of_add(name, write("v", vmlinux("6.12.1"))), ErrorCode::kInvalidArgument) << name;
+  }
+  EXPECT_EQ(catalogue().list().size(), 1U);
+  EXPECT_EQ(code_of_add("6.1-any", root_ / "v"), ErrorCode::kAlreadyDone);
 }
 
 TEST_F(CatalogueTest, RefusesWhatIsNoKernelAndLeavesNothing) {

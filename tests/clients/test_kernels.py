@@ -2,9 +2,13 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
+import time
 
 import pytest
+
+from support.other_user import request_as
 
 pytestmark = pytest.mark.bulkhead_only
 
@@ -71,7 +75,8 @@ def test_add_and_remove(bulkhead, added):
 
 
 @pytest.mark.parametrize("name, path, match", [
-    ("../x", "vmlinux", "can't be a kernel's name"), ("builtin", "vmlinux", "can't be a kernel's name"), ("x", "/bin/true", "no release"), ("x", "PACKAGE", "unpack"),
+    ("../x", "vmlinux", "can't be a kernel's name"), ("6.1", "vmlinux", "reads as a range"), ("any", "vmlinux", "reads as a range"),
+    (STOCK, "vmlinux", "came with Bulkhead"), ("builtin", "vmlinux", "can't be a kernel's name"), ("x", "/bin/true", "no release"), ("x", "PACKAGE", "unpack"),
     ("x", "/etc/passwd", "neither a vmlinux nor a bzImage"), ("x", "/nonexistent", "no such file"), ("x", "/dev/zero", "regular file")])
 def test_what_is_no_kernel(bulkhead, vmlinux, tmp_path, name, path, match):
     (tmp_path / "not-a-package.deb").write_text("!<arch>")
@@ -114,6 +119,48 @@ def test_what_can_not_be_had_is_refused(api, isolation, asked, match):
 
 
 # --- Debian's stock kernel, with its modules
+
+
+def audit_lines(engine, event):
+    return [line for line in map(json.loads, (engine.root / "audit.log").read_text().splitlines()) if line["event"] == event]
+
+
+def test_the_catalogue_is_the_host_administrators(engine, api, bulkhead, vmlinux, added):
+    """Whoever else may use the socket can read it."""
+    for method, path, body in ("POST", "/kernels?name=theirs", {"Kernel": vmlinux}), ("DELETE", f"/kernels/{added}", None):
+        status, answer = request_as(4242, engine, method, path, body)
+        assert status == 403 and "uid 4242" in answer and "root" in answer, answer
+    status, answer = request_as(4242, engine, "GET", "/kernels")
+    assert status == 200 and [kernel["Name"] for kernel in json.loads(answer)] == ["builtin", added, STOCK]
+
+
+def test_changes_of_the_catalogue_are_written_down(engine, api, bulkhead, vmlinux):
+    begin = time.time()
+    bulkhead.ok("kernel", "add", "noted", vmlinux)
+    request_as(4242, engine, "DELETE", "/kernels/noted")
+    bulkhead.ok("kernel", "rm", "noted")
+    line = audit_lines(engine, "kernel add")[-1]
+    assert (line["kernel"], line["verdict"], line["request"]) == ("noted", "allowed", {"uid": 0, "tls_name": "", "path": vmlinux})
+    denied, allowed = audit_lines(engine, "kernel rm")[-2:]
+    assert (denied["kernel"], denied["verdict"], denied["request"]["uid"]) == ("noted", "denied", 4242)
+    assert (allowed["kernel"], allowed["verdict"], allowed["request"]["uid"]) == ("noted", "allowed", 0)
+    filters = json.dumps({"type": ["kernel", "policy"]}).replace(" ", "")
+    events = [json.loads(line) for line in api.get(f"/events?since={begin:.9f}&until={time.time():.9f}&filters={filters}").body.splitlines()]
+    seen = [(event["Type"], event["Action"], event["Actor"]["Attributes"]["caller"]) for event in events if event["Actor"]["ID"] == "noted"]
+    assert seen == [("policy", "allow", "uid 0"), ("kernel", "add", "uid 0"), ("policy", "deny", "uid 4242"), ("policy", "allow", "uid 0"), ("kernel", "remove", "uid 0")]
+
+
+@pytest.mark.parametrize("name", ["6.1", STOCK])
+def test_a_name_of_before_shadows_nothing(engine, api, bulkhead, vmlinux, added, name):
+    """A folder of kernels may hold names that 'add' doesn't take any more."""
+    shutil.copytree(engine.root / "kernels" / added, engine.root / "kernels" / name)
+    try:
+        container = create(api, **{"org.bulkhead.kernel": name}).json()["Id"]
+        assert api.get(f"/containers/{container}/json").json()["HostConfig"]["Annotations"]["org.bulkhead.kernel"] == STOCK
+        bulkhead.ok("rm", container)
+    finally:
+        bulkhead.ok("kernel", "rm", name)
+    assert list(kernels(bulkhead)) == ["builtin", added, STOCK]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from support.client import wait_until
 from support.live_engine import live_engine
+from support.other_user import request_as
 
 IMAGE = "busybox:1"
 pytestmark = pytest.mark.bulkhead_only
@@ -160,22 +161,8 @@ def test_privileged_can_not_be_had_through_exec(docker, policy_file):
     docker.ok("exec", name, "true")
 
 
-def as_user(engine, uid, *command):
-    """What a client prints that is connected as that user."""
-    mode = engine.socket.stat().st_mode
-    folders = [folder for folder in (engine.folder, engine.folder.parent) if not folder.stat().st_mode & 1]
-    try:
-        os.chmod(engine.socket, 0o666)
-        for folder in folders:
-            os.chmod(folder, folder.stat().st_mode | 1)
-        return subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *command], capture_output=True, text=True, check=True).stdout
-    finally:
-        os.chmod(engine.socket, mode & 0o777)
-
-
 def post_as(engine, uid, path, body):
-    return as_user(engine, uid, "curl", "-s", "--unix-socket", str(engine.socket), "-H", "Content-Type: application/json", "-d",
-                   json.dumps(body), f"http://localhost{path}")
+    return request_as(uid, engine, "POST", path, body)[1]
 
 
 @pytest.mark.parametrize("uid, tenant, why", [
