@@ -258,6 +258,7 @@ void Engine::State::take_name(Container& container, const std::string& wanted) {
 
 CreateResult Engine::create(const CreateRequest& request) {
   CreateResult result;
+  std::shared_lock kernel_stays(state_->kernel_choices);
   Container container = state_->define(request, result.warnings);
   auto give_place_back = ScopeGuard([&] { state_->admission.release(container.id); });
   std::filesystem::path folder = state_->container_folder(container.id);
@@ -295,6 +296,7 @@ CreateResult Engine::create(const CreateRequest& request) {
     state_->by_id[container.id] = live;
     state_->id_by_name[container.name] = container.id;
   }
+  kernel_stays.unlock();
   give_place_back.dismiss();
   remove_snapshot.dismiss();
   release_layers.dismiss();

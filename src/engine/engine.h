@@ -190,7 +190,7 @@ class Engine {
   std::vector<kernels::Entry> list_kernels();
   /// kPermissionDenied where `caller` is not root; the same for the removal.
   kernels::Entry add_kernel(const policy::Caller& caller, const std::string& name, const kernels::KernelFiles& files);
-  /// kConflict where a container was made for it.
+  /// kConflict where a container was made for it. Waits for the creates that are under way: they may have chosen it.
   void remove_kernel(const policy::Caller& caller, const std::string& name);
 
   image::ImageStore& images();

@@ -1,7 +1,8 @@
 // Inside the engine: the live containers and what the files beside this one do with them. Not for other folders.
 //
-// Locks, in this order: LiveContainer::operation (held for the whole of one state change: start, end, pause, remove, rename),
-// then Engine::State::mutex (the tables), then LiveContainer::mutex (the record; never held over a system call that blocks).
+// Locks, in this order: Engine::State::kernel_choices (creates, the removal of a kernel), then LiveContainer::operation (held
+// for the whole of one state change: start, end, pause, remove, rename), then Engine::State::mutex (the tables), then
+// LiveContainer::mutex (the record; never held over a system call that blocks).
 #pragma once
 
 #include <condition_variable>
@@ -9,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -118,6 +120,9 @@ struct Engine::State {
   IsolationModes isolations;
   IsolationDefault isolation_default;
   kernels::Catalogue kernels;
+  /// Shared by each create from its choice of a kernel until its container is in the tables; a kernel is removed under it
+  /// alone.
+  std::shared_mutex kernel_choices;
   KernelFit kernel_fit;
   std::mutex keeper_mutex;
   std::unique_ptr<task::KeeperProcess> keeper;  // of VMs, from the first container with a kernel of its own on

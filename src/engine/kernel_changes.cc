@@ -58,6 +58,7 @@ kernels::Entry Engine::add_kernel(const policy::Caller& caller, const std::strin
 
 void Engine::remove_kernel(const policy::Caller& caller, const std::string& name) {
   state_->admission.check_kernel_change(caller, {.event = "kernel rm", .name = name, .path = {}});
+  std::unique_lock nobody_chooses(state_->kernel_choices);
   for (const Container& container : list()) {
     auto chosen = container.host_config.annotations.find(compat::kKernelLabel);
     if (container.own_kernel && chosen != container.host_config.annotations.end() && chosen->second == name) {
@@ -66,6 +67,7 @@ void Engine::remove_kernel(const policy::Caller& caller, const std::string& name
     }
   }
   state_->kernels.remove(name);
+  nobody_chooses.unlock();
   state_->events.publish(
       {.type = "kernel", .action = "remove", .actor_id = name, .attributes = {{"caller", caller.text()}}, .time = {}});
 }

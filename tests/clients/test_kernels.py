@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
@@ -161,6 +162,27 @@ def test_a_name_of_before_shadows_nothing(engine, api, bulkhead, vmlinux, added,
     finally:
         bulkhead.ok("kernel", "rm", name)
     assert list(kernels(bulkhead)) == ["builtin", added, STOCK]
+
+
+def test_a_create_under_way_holds_its_kernel(api, bulkhead, vmlinux):
+    """Either the kernel stays, or nothing was made for it."""
+    for turn in range(20):
+        bulkhead.ok("kernel", "add", "mine", vmlinux)
+        made = []
+        creators = [threading.Thread(target=lambda: made.append(create(api, **{"org.bulkhead.kernel": "mine"}))) for _ in range(4)]
+        for creator in creators:
+            creator.start()
+        time.sleep(turn / 500)
+        removed = bulkhead("kernel", "rm", "mine").code == 0
+        for creator in creators:
+            creator.join()
+        containers = [answer.json()["Id"] for answer in made if answer.status == 201]
+        there = "mine" in kernels(bulkhead)
+        for container in containers:
+            bulkhead.ok("rm", container)
+        if there:
+            bulkhead.ok("kernel", "rm", "mine")
+        assert len(made) == 4 and there != removed and (there or not containers), made
 
 
 @pytest.fixture
