@@ -6,6 +6,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "doctor/cgroup_remedy.h"
 #include "doctor/doctor.h"
 #include "linux/cgroup_layout.h"
 #include "support/error.h"
@@ -31,6 +32,12 @@ std::string join(const std::vector<std::string_view>& names) {
   return text;
 }
 
+std::string unified_remedy(const std::vector<std::string_view>& missing) {
+  bool memory = std::find(missing.begin(), missing.end(), "memory") != missing.end();
+  return memory ? "boot the kernel with cgroup_enable=memory swapaccount=1"
+                : "boot the kernel without cgroup_disable=, or use one that has these controllers";
+}
+
 Check check_controllers(const linux::CgroupLayout& layout) {
   std::vector<std::string_view> found, missing;
   if (layout.is_unified()) {
@@ -46,12 +53,12 @@ Check check_controllers(const linux::CgroupLayout& layout) {
   if (missing.empty()) {
     return {.subject = "cgroup controllers", .found = join(found), .remedy = {}};
   }
-  bool memory = std::find(missing.begin(), missing.end(), "memory") != missing.end();
   return {.health = Health::kMissing,
           .subject = "cgroup controllers",
           .found = "not there: " + join(missing),
-          .remedy = memory ? "boot the kernel with cgroup_enable=memory swapaccount=1"
-                           : "boot the kernel without cgroup_disable=, or use one that has these controllers"};
+          .remedy = layout.is_unified() ? unified_remedy(missing)
+                                        : remedy_of_missing(missing, read_file("/proc/cgroups", 64UL << 10),
+                                                            layout.v1.front().mount_point.parent_path())};
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ Check check_root() {
   return {.health = is_root ? Health::kOk : Health::kMissing,
           .subject = "root",
           .found = is_root ? "yes" : "the engine makes namespaces, mounts and cgroups: it runs as root; so must this",
-          .remedy = is_root ? "" : "sudo bulkhead doctor"};
+          .remedy = is_root ? "" : rights_remedy()};
 }
 
 /// The newest of the system calls that this project stands on, each called so that it can only fail: ENOSYS where the kernel,
@@ -61,9 +61,11 @@ Check check_namespaces() {
   constexpr std::array kKinds = {Kind{"mount", CLONE_NEWNS}, Kind{"pid", CLONE_NEWPID}, Kind{"network", CLONE_NEWNET},
                                  Kind{"ipc", CLONE_NEWIPC},  Kind{"uts", CLONE_NEWUTS}, Kind{"cgroup", CLONE_NEWCGROUP}};
   std::string found, failed;
+  std::optional<Failure> first;
   for (const Kind& kind : kKinds) {
     if (auto why = try_in_child([&] { enter_namespaces(kind.flag); })) {
-      failed += fmt::format("{}{} ({})", failed.empty() ? "" : ", ", kind.name, *why);
+      failed += fmt::format("{}{} ({})", failed.empty() ? "" : ", ", kind.name, why->why);
+      first = first ? first : why;
     } else {
       found += fmt::format("{}{}", found.empty() ? "" : ", ", kind.name);
     }
@@ -74,7 +76,7 @@ Check check_namespaces() {
   return {.health = Health::kMissing,
           .subject = "namespaces",
           .found = "can't be made: " + failed,
-          .remedy = "use a kernel with CONFIG_NAMESPACES and all kinds, outside of any unprivileged container"};
+          .remedy = remedy_of(first, "use a kernel with CONFIG_NAMESPACES and all kinds")};
 }
 
 /// An overlay of three folders on a tmpfs of this trial's own.
@@ -95,8 +97,8 @@ Check check_overlayfs() {
   auto why = try_in_child(mount_overlay);
   return {.health = why ? Health::kMissing : Health::kOk,
           .subject = "overlayfs",
-          .found = why.value_or("an overlay was mounted"),
-          .remedy = why ? "modprobe overlay" : ""};
+          .found = why ? why->why : "an overlay was mounted",
+          .remedy = remedy_of(why, "modprobe overlay")};
 }
 
 Check check_seccomp() {

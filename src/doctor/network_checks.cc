@@ -45,8 +45,8 @@ Check check_link(const char* kind, const char* module) {
   auto why = try_in_child([&] { add_link(kind); });
   return {.health = why ? Health::kMissing : Health::kOk,
           .subject = kind,
-          .found = why.value_or("one was made"),
-          .remedy = why ? fmt::format("modprobe {}", module) : ""};
+          .found = why ? why->why : "one was made",
+          .remedy = remedy_of(why, fmt::format("modprobe {}", module))};
 }
 
 Check check_firewall() {
@@ -64,13 +64,15 @@ Check check_firewall() {
                                         "add table ip doctor; add chain ip doctor out { type nat hook postrouting "
                                         "priority 100; }; add rule ip doctor out masquerade"});
     if (result.code != 0) {
-      throw Error(ErrorCode::kNotSupported, result.output.substr(0, result.output.find('\n')));
+      bool denied = result.output.find("Operation not permitted") != std::string::npos;
+      throw Error(denied ? ErrorCode::kPermissionDenied : ErrorCode::kNotSupported,
+                  result.output.substr(0, result.output.find('\n')));
     }
   });
   if (why) {
     check.health = Health::kMissing;
-    check.found = *why;
-    check.remedy = "modprobe -a nf_tables nft_chain_nat nft_masq";
+    check.found = why->why;
+    check.remedy = remedy_of(why, "modprobe -a nf_tables nft_chain_nat nft_masq");
   }
   return check;
 }
@@ -126,8 +128,8 @@ Check check_trial(const char* subject, void (*attempt)(), const char* remedy) {
   return {.need = Need::kHyperv,
           .health = why ? Health::kMissing : Health::kOk,
           .subject = subject,
-          .found = why.value_or("one was made"),
-          .remedy = why ? remedy : ""};
+          .found = why ? why->why : "one was made",
+          .remedy = remedy_of(why, remedy)};
 }
 
 }  // namespace

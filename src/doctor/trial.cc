@@ -72,14 +72,18 @@ pid_t fork_child() {
 
 [[noreturn]] void run_attempt(const std::function<void()>& attempt, int channel) {
   std::string message;
+  ErrorCode code = ErrorCode::kInternal;
   try {
     attempt();
     ::_exit(0);
+  } catch (const Error& error) {
+    message = error.message();
+    code = error.code();
   } catch (const std::exception& error) {
     message = error.what();
   }
   [[maybe_unused]] ssize_t written = ::write(channel, message.data(), message.size());
-  ::_exit(1);
+  ::_exit(1 + static_cast<int>(code));
 }
 
 [[noreturn]] void execute(std::vector<std::string>& command, int output) {
@@ -97,7 +101,7 @@ pid_t fork_child() {
 
 }  // namespace
 
-std::optional<std::string> try_in_child(const std::function<void()>& attempt, milliseconds limit) {
+std::optional<Failure> try_in_child(const std::function<void()>& attempt, milliseconds limit) {
   Pipe channel;
   pid_t pid = fork_child();
   if (pid == 0) {
@@ -109,12 +113,27 @@ std::optional<std::string> try_in_child(const std::function<void()>& attempt, mi
   bool in_time = read_until(channel.read.get(), steady_clock::now() + limit, message);
   int status = collect(pid, in_time);
   if (!in_time) {
-    return fmt::format("it took longer than {} ms", limit.count());
+    return Failure{.why = fmt::format("it took longer than {} ms", limit.count())};
   }
   if (WIFSIGNALED(status)) {
-    return fmt::format("killed by signal {}", WTERMSIG(status));
+    return Failure{.why = fmt::format("killed by signal {}", WTERMSIG(status))};
   }
-  return WEXITSTATUS(status) == 0 ? std::nullopt : std::optional(message);
+  if (WEXITSTATUS(status) == 0) {
+    return std::nullopt;
+  }
+  return Failure{.why = std::move(message), .code = static_cast<ErrorCode>(WEXITSTATUS(status) - 1)};
+}
+
+std::string remedy_of(const std::optional<Failure>& failure, std::string otherwise) {
+  if (!failure) {
+    return "";
+  }
+  return failure->code == ErrorCode::kPermissionDenied ? rights_remedy() : std::move(otherwise);
+}
+
+std::string rights_remedy() {
+  return ::geteuid() != 0 ? "sudo bulkhead doctor"
+                          : "run this with CAP_SYS_ADMIN and CAP_NET_ADMIN, outside of any unprivileged container";
 }
 
 void enter_namespaces(int flags) {

@@ -8,12 +8,25 @@
 #include <string>
 #include <vector>
 
+#include "support/error.h"
+
 namespace bulkhead::doctor {
 
 constexpr std::chrono::seconds kTrialLimit{10};
 
-/// Runs `attempt` in a child. nullopt where it returned, else the error that it threw, or what happened to the child.
-std::optional<std::string> try_in_child(const std::function<void()>& attempt, std::chrono::milliseconds limit = kTrialLimit);
+/// Why a trial did not work.
+struct Failure {
+  std::string why;  // the error that was thrown, or what happened to the child
+  ErrorCode code = ErrorCode::kInternal;
+};
+
+/// Runs `attempt` in a child. nullopt where it returned.
+std::optional<Failure> try_in_child(const std::function<void()>& attempt, std::chrono::milliseconds limit = kTrialLimit);
+
+/// "" where nothing failed. Where it was rights that were missing: how to get them, as no module and no other kernel gives any.
+std::string remedy_of(const std::optional<Failure>& failure, std::string otherwise);
+/// What it takes to have the rights that isolation needs.
+std::string rights_remedy();
 
 /// unshare(2), with mounts made private so that nothing gets out.
 void enter_namespaces(int flags);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <stdexcept>
 
 #include "support/error.h"
 
@@ -12,14 +13,29 @@ namespace {
 
 using std::chrono::milliseconds;
 
+std::string why(const std::function<void()>& attempt, milliseconds limit = kTrialLimit) {
+  auto failure = try_in_child(attempt, limit);
+  return failure ? failure->why : "(it worked)";
+}
+
 TEST(TrialTest, SaysHowItWent) {
-  EXPECT_EQ(try_in_child([] {}), std::nullopt);
-  EXPECT_EQ(try_in_child([] { throw Error(ErrorCode::kNotSupported, "no such thing"); }), "no such thing");
-  EXPECT_EQ(try_in_child([] { ::kill(::getpid(), SIGKILL); }), "killed by signal 9");
+  EXPECT_FALSE(try_in_child([] {}));
+  auto thrown = try_in_child([] { throw Error(ErrorCode::kNotSupported, "no such thing"); });
+  ASSERT_TRUE(thrown);
+  EXPECT_EQ(thrown->why, "no such thing");
+  EXPECT_EQ(thrown->code, ErrorCode::kNotSupported);
+  EXPECT_EQ(why([] { ::kill(::getpid(), SIGKILL); }), "killed by signal 9");
+  EXPECT_EQ(why([] { throw std::runtime_error("bad"); }), "bad");
+}
+
+TEST(TrialTest, MissingRightsHaveARemedyOfTheirOwn) {
+  EXPECT_EQ(remedy_of(try_in_child([] {}), "modprobe it"), "");
+  EXPECT_EQ(remedy_of(try_in_child([] { throw system_error("try", ENODEV); }), "modprobe it"), "modprobe it");
+  EXPECT_EQ(remedy_of(try_in_child([] { throw system_error("try", EPERM); }), "modprobe it"), rights_remedy());
 }
 
 TEST(TrialTest, AHangingChildIsEnded) {
-  EXPECT_EQ(try_in_child([] { ::pause(); }, milliseconds(50)), "it took longer than 50 ms");
+  EXPECT_EQ(why([] { ::pause(); }, milliseconds(50)), "it took longer than 50 ms");
 }
 
 TEST(TrialTest, RunsPrograms) {

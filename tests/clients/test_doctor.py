@@ -1,5 +1,6 @@
 """bulkhead doctor: says what isolation needs and whether it is here, without an engine, and leaves nothing behind."""
 import json
+import os
 import subprocess
 import time
 
@@ -60,10 +61,37 @@ def test_what_is_missing_is_named_with_its_remedy(doctor):
     assert done.returncode == 1 and check["Health"] == "missing" and "apt install nftables" in check["Remedy"]
 
 
+TRIED = {"namespaces", "overlayfs", "bridge", "veth", "nftables", "tap", "packet redirect"}
+
+
 def test_an_unprivileged_user_is_told_so(doctor):
+    """And nothing else: no module and no other kernel gives a user root's rights."""
     done = doctor("--json", before=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
-    root = next(check for check in json.loads(done.stdout)["Checks"] if check["Subject"] == "root")
-    assert done.returncode == 1 and root["Health"] == "missing"
+    missing = {check["Subject"]: check for check in json.loads(done.stdout)["Checks"] if check["Health"] == "missing"}
+    assert done.returncode == 1 and {"root"} | TRIED <= set(missing)
+    for subject in {"root"} | TRIED:
+        assert missing[subject]["Remedy"] == "sudo bulkhead doctor", missing[subject]
+
+
+@pytest.mark.parametrize("capability, subjects", [("sys_admin", TRIED), ("net_admin", {"bridge", "veth", "nftables", "tap", "packet redirect"})])
+def test_root_without_a_capability_is_told_so(doctor, capability, subjects):
+    done = doctor("--json", before=["setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}"])
+    missing = {check["Subject"]: check for check in json.loads(done.stdout)["Checks"] if check["Health"] == "missing"}
+    assert done.returncode == 1 and set(missing) == subjects
+    for check in missing.values():
+        assert "CAP_SYS_ADMIN and CAP_NET_ADMIN" in check["Remedy"], check
+
+
+@pytest.mark.skipif(not os.path.ismount("/sys/fs/cgroup/pids"), reason="this host has no version 1 controllers, mounted one by one")
+def test_unmounted_controllers_are_mounted_by_the_remedy(doctor):
+    """In a mount namespace of this test's own."""
+    def controllers(repair):
+        script = 'umount /sys/fs/cgroup/pids /sys/fs/cgroup/devices && eval "$0" && exec "$@"'
+        return found(doctor, "cgroup controllers", before=["unshare", "--mount", "--propagation", "private", "sh", "-c", script, repair])
+
+    missing = controllers(":")
+    assert missing["Health"] == "missing" and missing["Found"] == "not there: pids, devices", missing
+    assert controllers(missing["Remedy"])["Health"] == "ok", missing
 
 
 def test_nothing_is_left(doctor, tmp_path):
