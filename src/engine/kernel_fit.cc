@@ -31,6 +31,7 @@ constexpr const char* kSharedRemedies =
 constexpr const char* kForeignRemedies =
     "In process isolation programs run on the host's own processor. Rebuild the image for it, run it with --isolation=hyperv, "
     "where they are emulated (with the package qemu-user-static), or use another host";
+constexpr const char* kNoEmulator = "There is no emulator for these: use an image for this host's processor, or another host";
 constexpr const char* kOwnRemedies =
     "'bulkhead kernel ls' lists the guests' kernels, 'bulkhead kernel add' adds one that fits; or rebuild the image for one of "
     "these";
@@ -120,7 +121,7 @@ void check_emulator(const compat::ImageNeeds& needs, const std::string& architec
   std::string why =
       fmt::format("the image is for {} processors, this host has {}", needs.architecture.substr(0, 32), architecture);
   if (emulator == nullptr) {
-    refuse(container, why, "There is no emulator for these: use an image for this host's processor, or another host");
+    refuse(container, why, kNoEmulator);
   }
   if (host::installed_program(*emulator).empty()) {
     refuse(container, why,
@@ -226,7 +227,8 @@ void KernelFit::check(const image::Image& image, Container& container) {
   if (std::optional<std::string> why = compat::mismatch(needs, host)) {
     bool wrong_processor =
         foreign && std::find(host.emulated.begin(), host.emulated.end(), needs.architecture) == host.emulated.end();
-    refuse(container, *why, wrong_processor ? kForeignRemedies : kSharedRemedies);
+    bool can_be_emulated = host::emulator_for(needs.architecture) != nullptr;
+    refuse(container, *why, !wrong_processor ? kSharedRemedies : can_be_emulated ? kForeignRemedies : kNoEmulator);
   }
 }
 

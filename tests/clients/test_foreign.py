@@ -87,6 +87,8 @@ def test_a_processor_that_nobody_emulates(docker, tmp_path):
     (tmp_path / "image.tar").write_bytes(archive("foreign:vax", "arm64", named="vax"))
     docker.ok("load", "-i", tmp_path / "image.tar")
     docker.fails("run", "--rm", "--isolation=hyperv", "foreign:vax", "true", code=125, match="vax processors.*no emulator")
+    error = docker.fails("run", "--rm", "--isolation=process", "foreign:vax", "true", code=125, match="vax processors.*no emulator")
+    assert "hyperv" not in error, error
     docker.ok("rmi", "foreign:vax")
 
 
