@@ -17,6 +17,7 @@ using nlohmann::json;
 json to_json(const kernels::Entry& entry) {
   return {{"Name", entry.name},
           {"Release", entry.release},
+          {"Version", entry.version},
           {"Path", entry.kernel.native()},
           {"EmulatedPath", entry.emulated.native()},
           {"Digest", entry.digest},

@@ -68,11 +68,12 @@ std::optional<std::string> mismatch(const ImageNeeds& needs, const KernelFacts& 
     return fmt::format("the image is for {} processors, {} has {}", printable(needs.architecture), kernel.name,
                        kernel.architecture);
   }
-  std::optional<KernelVersion> version = parse_kernel_version(kernel.release);
+  std::optional<KernelVersion> version = parse_kernel_version(kernel.version.empty() ? kernel.release : kernel.version);
   for (const KernelNeed& need : needs.kernel) {
     if (!version || !need.range.holds(*version)) {
       return fmt::format("the image needs Linux {} ({}), {} has Linux {}", printable(need.range.text()), need.source,
-                         kernel.name, kernel.release);
+                         kernel.name,
+                         kernel.version.empty() ? kernel.release : fmt::format("{} ({})", kernel.release, kernel.version));
     }
   }
   if (!needs.features.empty()) {

@@ -42,6 +42,7 @@ ImageNeeds needs_of(const ImageFacts& facts);
 struct KernelFacts {
   std::string name;     // "this host", "kernel '6.12'"
   std::string release;  // "6.18.44-cloud"
+  std::string version;  // "6.1.192", where the release doesn't say it (version_of_build); else ""
   std::string architecture;
   std::vector<std::string> emulated;  // architectures whose programs it runs too (binfmt_misc)
   bool programs_386 = true;           // an amd64 one: does it run 32-bit programs?

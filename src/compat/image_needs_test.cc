@@ -7,7 +7,8 @@
 namespace bulkhead::compat {
 namespace {
 
-const KernelFacts kHost{.name = "this host", .release = "6.18.44-cloud", .architecture = "amd64", .emulated = {}};
+const KernelFacts kHost{
+    .name = "this host", .release = "6.18.44-cloud", .version = {}, .architecture = "amd64", .emulated = {}};
 
 TEST(ImageNeedsTest, AnImageThatSaysNothingFits) {
   EXPECT_FALSE(mismatch(needs_of({}), kHost));
@@ -21,6 +22,17 @@ TEST(ImageNeedsTest, BothVersionsAreNamed) {
   for (const char* part : {">=7 <8", "label org.bulkhead.kernel", "6.18.44-cloud", "this host"}) {
     EXPECT_NE(why->find(part), std::string::npos) << part << " in " << *why;
   }
+}
+
+TEST(ImageNeedsTest, TheVersionCountsBeforeTheRelease) {
+  KernelFacts debian = kHost;
+  debian.release = "6.1.0-56-cloud-amd64";
+  EXPECT_TRUE(mismatch(needs_of({.labels = {{kKernelLabel, ">=6.1.100"}}}), debian));
+  debian.version = "6.1.192";
+  EXPECT_FALSE(mismatch(needs_of({.labels = {{kKernelLabel, ">=6.1.100"}}}), debian));
+  auto why = mismatch(needs_of({.labels = {{kKernelLabel, "6.1.0"}}}), debian);
+  ASSERT_TRUE(why);
+  EXPECT_NE(why->find("6.1.0-56-cloud-amd64 (6.1.192)"), std::string::npos) << *why;
 }
 
 TEST(ImageNeedsTest, TheLabelCountsBeforeTheVersion) {

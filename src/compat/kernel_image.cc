@@ -8,6 +8,8 @@ namespace bulkhead::compat {
 namespace {
 
 constexpr size_t kMaxRelease = 64;  // as struct utsname has it
+constexpr size_t kMaxBanner = 512;
+constexpr std::string_view kBanner = "Linux version ";
 
 /// Letters that a release may hold, up to the first other.
 std::string take_release(std::string_view text) {
@@ -29,21 +31,26 @@ std::string release_of_bzimage(std::string_view image) {
 
 }  // namespace
 
-std::string kernel_release(std::string_view image) {
-  if (std::string release = release_of_bzimage(image); !release.empty()) {
-    return release;
-  }
-  constexpr std::string_view kBanner = "Linux version ";
+std::string kernel_banner(std::string_view image) {
   if (!image.starts_with("\x7f"
                          "ELF")) {
     return "";
   }
   for (size_t place = image.find(kBanner); place != std::string_view::npos; place = image.find(kBanner, place + 1)) {
-    if (std::string release = take_release(image.substr(place + kBanner.size(), kMaxRelease)); !release.empty()) {
-      return release;
+    std::string_view line = image.substr(place, kMaxBanner);
+    if (!take_release(line.substr(kBanner.size())).empty()) {
+      return std::string(line.substr(0, line.find_first_of(std::string_view("\n\0", 2))));
     }
   }
   return "";
+}
+
+std::string kernel_release(std::string_view image) {
+  if (std::string release = release_of_bzimage(image); !release.empty()) {
+    return release;
+  }
+  std::string banner = kernel_banner(image);
+  return banner.empty() ? "" : take_release(std::string_view(banner).substr(kBanner.size()));
 }
 
 }  // namespace bulkhead::compat

@@ -12,8 +12,11 @@ TEST(KernelImageTest, ReadsTheBannerOfAVmlinux) {
   image.append(5000, '\0');
   image += "Linux version %s";
   image.push_back('\0');
-  image += "Linux version 6.12.57 (bulkhead@bulkhead)";
+  image += "Linux version 6.12.57 (bulkhead@bulkhead)\nmore";
   EXPECT_EQ(kernel_release(image), "6.12.57");
+  EXPECT_EQ(kernel_banner(image), "Linux version 6.12.57 (bulkhead@bulkhead)");
+  EXPECT_EQ(kernel_banner(image + std::string(1 << 20, 'x')), "Linux version 6.12.57 (bulkhead@bulkhead)");
+  EXPECT_EQ(kernel_banner(image.substr(0, 5000)), "");
   EXPECT_EQ(kernel_release("Linux version 6.12.57 "), "");
   EXPECT_EQ(kernel_release(""), "");
 }

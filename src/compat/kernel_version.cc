@@ -68,6 +68,19 @@ std::optional<KernelVersion> parse_kernel_version(std::string_view release) {
   return numbers.count == 0 ? std::nullopt : std::optional(version_of(numbers));
 }
 
+std::string version_of_build(std::string_view release, std::string_view build) {
+  constexpr std::string_view kMark = "Debian ";
+  size_t mark = build.rfind(kMark);  // the compiler's may stand before it
+  std::optional<KernelVersion> named = parse_kernel_version(release);
+  if (mark == std::string_view::npos || !named || named->patch != 0) {
+    return "";
+  }
+  Numbers numbers = take_numbers(build.substr(mark + kMark.size()));
+  KernelVersion version = version_of(numbers);
+  bool is_patched = numbers.count == 3 && version.major == named->major && version.minor == named->minor;
+  return is_patched ? to_string(version) : "";
+}
+
 std::string to_string(const KernelVersion& version) {
   return version.patch == 0 ? fmt::format("{}.{}", version.major, version.minor)
                             : fmt::format("{}.{}.{}", version.major, version.minor, version.patch);

@@ -21,6 +21,10 @@ struct KernelVersion {
 /// The numbers that a release begins with: "6.12.57+deb12-cloud-amd64" is 6.12.57, "6.1" is 6.1.0. nullopt where it begins with
 /// none.
 std::optional<KernelVersion> parse_kernel_version(std::string_view release);
+/// "6.1.192" of Debian's "6.1.0-56-cloud-amd64", whose third number is no patch's; "" where the release says its version
+/// itself. `build`: `version` in struct utsname, or a kernel's banner: "... #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2
+/// (2026-11-16)".
+std::string version_of_build(std::string_view release, std::string_view build);
 /// "6.12.57", "6.1".
 std::string to_string(const KernelVersion& version);
 

@@ -18,6 +18,19 @@ TEST(KernelVersionTest, IsWhatAReleaseBeginsWith) {
   }
 }
 
+TEST(KernelVersionTest, DebiansBuildSaysWhatItsReleaseDoesNot) {
+  constexpr const char* kRelease = "6.1.0-56-cloud-amd64";
+  EXPECT_EQ(version_of_build(kRelease, "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)"), "6.1.192");
+  EXPECT_EQ(version_of_build(kRelease, "(gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0) #1 SMP Debian 6.1.192-2 (2026-11-16)"),
+            "6.1.192");
+  for (const char* other : {"#1 SMP", "", "Debian ", "#1 SMP Debian 6.1", "#1 SMP Debian 6.12.3-1", "#1 SMP Debian 6.1.x-1"}) {
+    EXPECT_EQ(version_of_build(kRelease, other), "") << other;
+  }
+  EXPECT_EQ(version_of_build("6.12.57+deb12-amd64", "#1 SMP Debian 6.12.57-1~bpo12+1 (2026-11-16)"), "")
+      << "the release says it";
+  EXPECT_EQ(version_of_build("mine", "#1 SMP Debian 6.1.192-2"), "");
+}
+
 struct Case {
   const char* range;
   KernelVersion version;

@@ -21,7 +21,11 @@ constexpr size_t kMaxKnown = 256;
 compat::KernelFacts host_kernel() {
   utsname names{};
   ::uname(&names);
-  return {.name = "this host", .release = names.release, .architecture = oci::host_platform().architecture, .emulated = {}};
+  return {.name = "this host",
+          .release = names.release,
+          .version = compat::version_of_build(names.release, names.version),
+          .architecture = oci::host_platform().architecture,
+          .emulated = {}};
 }
 
 constexpr const char* kSharedRemedies =
@@ -85,6 +89,7 @@ struct Choice {
 compat::KernelFacts facts_of(const kernels::Entry& entry, const std::string& architecture) {
   return {.name = fmt::format("guest kernel '{}'", entry.name),
           .release = entry.release,
+          .version = entry.version,
           .architecture = architecture,
           .emulated = host::installed_architectures(),
           .programs_386 = entry.boot.programs_386 == kernels::Programs386::kYes};
@@ -183,24 +188,22 @@ void KernelFit::choose_own(compat::ImageNeeds needs, Container& container) {
 }
 
 std::optional<std::string> KernelFit::differs(const Container& container, const std::string& wanted) const {
-  std::string release = host_kernel().release;
+  compat::KernelFacts kernel = host_kernel();
+  std::string name;
   if (container.own_kernel) {
     const auto& annotations = container.host_config.annotations;
     auto chosen = annotations.find(compat::kKernelLabel);
-    std::string name = chosen == annotations.end() ? kernels::kBuiltIn : chosen->second;
-    if (name == wanted) {
-      return std::nullopt;
-    }
+    name = chosen == annotations.end() ? kernels::kBuiltIn : chosen->second;
     std::vector<kernels::Entry> entries = kernels_.list();
     auto entry = std::find_if(entries.begin(), entries.end(), [&](const auto& each) { return each.name == name; });
-    release = entry == entries.end() || entry->release.empty() ? name : entry->release;
+    kernel.release = entry == entries.end() || entry->release.empty() ? name : entry->release;
+    kernel.version = entry == entries.end() ? "" : entry->version;
   }
-  try {
-    auto version = compat::parse_kernel_version(release);
-    return version && compat::KernelRange::parse(wanted).holds(*version) ? std::nullopt : std::optional(release);
-  } catch (const Error&) {
-    return release;  // `wanted` is the name of another one
+  bool is_wanted = name == wanted;
+  if (compat::is_kernel_range(wanted)) {
+    is_wanted = !compat::mismatch({.kernel = {{.range = compat::KernelRange::parse(wanted), .source = {}}}}, kernel);
   }
+  return is_wanted ? std::nullopt : std::optional(kernel.release);
 }
 
 void KernelFit::check(const image::Image& image, Container& container) {

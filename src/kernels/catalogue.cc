@@ -145,6 +145,7 @@ std::optional<Entry> read_entry(const std::filesystem::path& kernels, const std:
     json value = json::parse(read_file(folder / "entry.json", 64UL << 10));
     Entry entry{.name = name,
                 .release = value.at("release"),
+                .version = value.value("version", ""),
                 .kernel = folder / kKernelFile,
                 .emulated = {},
                 .digest = value.at("digest"),
@@ -203,6 +204,7 @@ Entry write_entry(const KernelFiles& files, const std::filesystem::path& folder)
   ModuleTree tree(files.modules);
   Entry entry{.name = {},
               .release = compat::kernel_release(vmlinux),
+              .version = {},
               .kernel = {},
               .emulated = {},
               .digest = oci::Hasher::of(vmlinux).text(),
@@ -211,6 +213,7 @@ Entry write_entry(const KernelFiles& files, const std::filesystem::path& folder)
   if (entry.release.empty()) {
     throw no_kernel(files.kernel, "it names no release");
   }
+  entry.version = compat::version_of_build(entry.release, compat::kernel_banner(vmlinux));
   entry.boot = boot_of(files, tree);
   if (!files.modules.empty()) {
     entry.boot.modules = folder / kModulesFile;
@@ -218,6 +221,7 @@ Entry write_entry(const KernelFiles& files, const std::filesystem::path& folder)
     replace_file(entry.boot.modules, archive, 0644, Durability::kSynced);
   }
   json value = {{"release", entry.release},
+                {"version", entry.version},
                 {"digest", entry.digest},
                 {"added", entry.added},
                 {"config_checked", entry.config_checked},
@@ -235,7 +239,7 @@ KernelFiles with_more(KernelFiles files, const KernelFiles& more) {
 }
 
 compat::KernelVersion version_of(const Entry& entry) {
-  return compat::parse_kernel_version(entry.release).value_or(compat::KernelVersion{});
+  return compat::parse_kernel_version(entry.version.empty() ? entry.release : entry.version).value_or(compat::KernelVersion{});
 }
 
 }  // namespace
@@ -251,6 +255,7 @@ std::string release_of_file(const std::filesystem::path& kernel) { return compat
 Entry Catalogue::built_in() const {
   Entry entry{.name = kBuiltIn,
               .release = {},
+              .version = {},
               .kernel = built_in_.kernel,
               .emulated = built_in_.emulated,
               .digest = {},

@@ -19,6 +19,7 @@ inline constexpr const char* kBuiltIn = "builtin";
 struct Entry {
   std::string name;
   std::string release;  // "6.12.57", as the kernel says; "" where the built-in one doesn't say
+  std::string version;  // "6.1.192" where the release doesn't say it (compat::version_of_build), else ""
   std::filesystem::path kernel;
   std::filesystem::path emulated;  // the same kernel, built for emulation; "": `kernel` serves there too
   std::string digest;              // "sha256:..." of the file, "" for the built-in one

@@ -90,6 +90,17 @@ TEST_F(CatalogueTest, AShippedOneIsNeverHidden) {
   EXPECT_TRUE(catalogue().find("stock"));
 }
 
+TEST_F(CatalogueTest, AVersionIsReadWhereTheReleaseHasNone) {
+  std::string debian = vmlinux("6.1.0-56-cloud-amd64") + " #1 SMP Debian 6.1.192-2 (2026-11-16)\n";
+  EXPECT_EQ(catalogue().add("debian", {.kernel = write("v", debian), .config = {}, .modules = {}}).version, "6.1.192");
+  EXPECT_EQ(catalogue().find("debian")->version, "6.1.192");
+  catalogue().add("newer", {.kernel = write("v", vmlinux("6.1.193")), .config = {}, .modules = {}});
+  catalogue().add("older", {.kernel = write("v", vmlinux("6.1.191")), .config = {}, .modules = {}});
+  auto list = catalogue().list();
+  ASSERT_EQ(list.size(), 4U);
+  EXPECT_EQ(list[1].name + list[2].name + list[3].name, "newerdebianolder");
+}
+
 TEST_F(CatalogueTest, ARangeOfVersionsIsNoName) {
   for (const char* name : {"6", "6.1", "6.1.192", "any"}) {
     EXPECT_EQ(code_of_add(name, write("v", vmlinux("6.12.1"))), ErrorCode::kInvalidArgument) << name;

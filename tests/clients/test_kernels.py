@@ -206,6 +206,17 @@ def test_a_label_of_the_image_chooses_it(docker, bulkhead):
     assert docker.ok("start", "-a", made) == kernels(bulkhead)[STOCK]["Release"]
 
 
+def test_a_range_knows_the_version_that_debian_does_not_put_into_the_release(api, bulkhead):
+    """The kernel that calls itself 6.1.0-N is another one of 6.1."""
+    kernel = kernels(bulkhead)[STOCK]
+    assert kernel["Release"].startswith("6.1.0-") and kernel["Version"].startswith("6.1.") and int(kernel["Version"].split(".")[2]) > 100
+    container = create(api, **{"org.bulkhead.kernel": f">=6.1.100 <={kernel['Version']}"}).json()["Id"]
+    assert api.get(f"/containers/{container}/json").json()["HostConfig"]["Annotations"]["org.bulkhead.kernel"] == STOCK
+    bulkhead.ok("rm", container)
+    answer = create(api, **{"org.bulkhead.kernel": "<6.1.100"})
+    assert answer.status == 501, answer
+
+
 def test_exec_and_network(docker):
     container = docker.ok("run", "-d", "--isolation=hyperv", "--annotation", "org.bulkhead.kernel=6.1", IMAGE, "sleep", "100")
     assert docker.ok("exec", container, "uname", "-r").startswith("6.1.0-")

@@ -143,6 +143,11 @@ def test_a_kernel_of_the_policy_is_the_one_that_is_booted(docker, policy_file, b
     assert "kernel >=6.1 <6.2" in bulkhead.ok("policy", "why", name)
     answer = api.post("/containers/create", {"Image": IMAGE, "HostConfig": {"Annotations": {"org.bulkhead.kernel": "builtin"}}})
     assert answer.status >= 400 and "old" in answer.message, answer
+    # It calls itself 6.1.0-N; what counts is the version that it is.
+    policy_file.write("- {match: any, require: hyperv, because: so, walls: {kernel: '>=6.1.100'}}\n")
+    assert "every running container" in bulkhead.ok("policy", "audit")
+    policy_file.write("- {match: any, require: hyperv, because: so, walls: {kernel: '<6.1.100'}}\n")
+    assert "its kernel is 6.1.0-" in bulkhead("policy", "audit").out
 
 
 def test_a_kernel_of_the_policy_has_to_be_the_hosts_in_process_isolation(docker, policy_file):
