@@ -24,8 +24,18 @@ std::shared_ptr<task::Client> client_of(LiveContainer& live) {
 }  // namespace
 
 void require_running(const Container& container) {
+  if (container.status == Status::kRestarting) {
+    throw Error(ErrorCode::kConflict,
+                fmt::format("Container {} is restarting, wait until the container is running", container.id));
+  }
   if (!container.is_running()) {
     throw Error(ErrorCode::kConflict, fmt::format("Container {} is not running", container.id));
+  }
+}
+
+void Engine::State::await_start(const LivePointer& live) {
+  if (live->copy().status == Status::kStarting) {
+    std::lock_guard operation(live->operation);
   }
 }
 
@@ -63,10 +73,9 @@ void Engine::stop(const std::string& reference, std::optional<int> timeout_secon
     if (!live->record.is_running() && live->record.status != Status::kRestarting && live->record.status != Status::kStarting) {
       throw Error(ErrorCode::kAlreadyDone, "the container is stopped already");
     }
-    live->restart_wanted = false;
     live->record.stopped_by_user = true;
   }
-  live->changed.notify_all();
+  state_->want_no_restart(live);
   // A start under way finishes first: signals to a process that isn't there yet would be lost.
   { std::lock_guard operation(live->operation); }
   state_->signal(live, number);

@@ -25,6 +25,14 @@ bool wants_restart(const LiveContainer& live) {
   return true;
 }
 
+/// Counts the restart that is about to be made. False where it is wanted no longer, or somebody else has started it.
+bool take_restart(LiveContainer& live) {
+  std::lock_guard lock(live.mutex);
+  bool restarts = live.record.status == Status::kRestarting;
+  live.record.restart_count += restarts ? 1 : 0;
+  return restarts;
+}
+
 /// A machine takes tens of milliseconds to write its disk and to give its memory back: whoever waits for the end only need not
 /// wait for that. Where it holds folders of the host they do: they may be about to unmount them.
 bool may_go_later(const Container& record) {
@@ -188,6 +196,21 @@ void Engine::State::tell_end(const LivePointer& live, int code, TimePoint time, 
   publish(record, "die", {{"exitCode", std::to_string(code)}});
 }
 
+bool Engine::State::want_no_restart(const LivePointer& live) {
+  bool waited_for_restart = false;
+  {
+    std::lock_guard lock(live->mutex);
+    live->restart_wanted = false;
+    waited_for_restart = live->record.status == Status::kRestarting;
+    if (waited_for_restart) {
+      live->record.status = Status::kExited;
+      live->record.stopped_by_user = true;
+    }
+  }
+  live->changed.notify_all();
+  return waited_for_restart;
+}
+
 void Engine::State::restart_later(const LivePointer& live) {
   using std::chrono::milliseconds;
   constexpr milliseconds kLongest{60'000};
@@ -200,21 +223,15 @@ void Engine::State::restart_later(const LivePointer& live) {
       live->record.restart_count = 0;
     }
     milliseconds delay = std::min(kLongest, milliseconds(100 << std::min(live->record.restart_count, 10)));
-    live->record.status = Status::kRestarting;
-    live->changed.wait_for(lock, delay, [&] { return !live->restart_wanted || live->removed; });
-    if (!live->restart_wanted || live->removed) {
-      if (live->record.status == Status::kRestarting) {
-        live->record.status = Status::kExited;
-      }
-      lock.unlock();
-      live->changed.notify_all();
-      return;
-    }
-    ++live->record.restart_count;
+    live->changed.wait_for(lock, delay, [&] { return live->record.status != Status::kRestarting; });
   }
   std::lock_guard operation(live->operation);
   try {
-    start_locked(live);
+    if (take_restart(*live)) {
+      start_locked(live);
+    } else {
+      save(live);  // what `want_no_restart` changed
+    }
   } catch (const Error& error) {
     log::warn("restart container {}: {}", live->copy().id, error.message());
   }

@@ -76,6 +76,7 @@ struct LiveContainer {
   Container record;
   uint64_t ends = 0;  // how often it has ended while this engine lived
   bool removed = false;
+  int forced_removals = 0;   // under way: nobody starts it meanwhile
   bool wall_leaves = false;  // its end was told, its wall is still there: whoever takes `operation` finds it gone
   Leftovers leftovers = Leftovers::kUndecided;
   bool restart_wanted = true;            // false: stopped or killed by the user since its start
@@ -147,6 +148,9 @@ struct Engine::State {
   /// It can't be started any more; nothing where it runs, or is about to.
   void begin_removal(const LivePointer& live);
   void remove_locked(const LivePointer& live);
+  void remove_ended(const LivePointer& live);
+  /// Kills it and waits for its end; the caller keeps it from being started.
+  void end_by_force(const LivePointer& live);
 
   // life (start.cc, end.cc)
   void start(const LivePointer& live);
@@ -163,8 +167,12 @@ struct Engine::State {
   /// The same, and what fails is only logged.
   void try_to_take_wall_down(const Container& record, const std::shared_ptr<task::Client>& client, Leftovers leftovers);
   void restart_later(const LivePointer& live);
+  /// Its next end is its last; one that waits for its restart ends here: true.
+  bool want_no_restart(const LivePointer& live);
   /// Blocks until it doesn't run, at most `milliseconds` (negative: for ever). True where it ended.
   bool wait_for_end(const LivePointer& live, int64_t milliseconds);
+  /// A start under way is over afterwards: a signal to a process that isn't there yet would be lost.
+  void await_start(const LivePointer& live);
   void signal(const LivePointer& live, int signal_number);
   void watch_exec(const LivePointer& live, const std::shared_ptr<LiveExec>& exec);
 

@@ -1,10 +1,13 @@
 // DELETE /containers/{id}, and the removal of `--rm` containers.
 #include <fmt/format.h>
 
+#include <csignal>
+
 #include "engine/engine_state.h"
 #include "support/error.h"
 #include "support/files.h"
 #include "support/log.h"
+#include "support/scope_guard.h"
 
 namespace bulkhead::engine {
 
@@ -61,38 +64,52 @@ void Engine::State::remove_locked(const LivePointer& live) {
   publish(record, "destroy");
 }
 
+void Engine::State::remove_ended(const LivePointer& live) {
+  begin_removal(live);  // where its wall is still there, that goes the quicker
+  std::lock_guard operation(live->operation);
+  if (Container record = live->copy(); record.is_running()) {
+    throw Error(ErrorCode::kConflict, fmt::format("container {} was started again meanwhile", record.id));
+  }
+  remove_locked(live);
+}
+
+void Engine::State::end_by_force(const LivePointer& live) {
+  await_start(live);
+  Container record = live->copy();
+  if (!record.is_running() && record.status != Status::kRestarting) {
+    return;
+  }
+  want_no_restart(live);
+  signal(live, SIGKILL);
+  if (!wait_for_end(live, 30'000)) {
+    throw Error(ErrorCode::kDeadlineExceeded,
+                fmt::format("Could not kill running container {}, cannot remove: it did not end within 30 s of SIGKILL "
+                            "(a process of it may hang in the kernel)",
+                            record.id));
+  }
+}
+
 void Engine::remove(const std::string& reference, Force force) {
   LivePointer live = state_->find(reference);
-  Container record = live->copy();
-  if (record.is_running() || record.status == Status::kRestarting) {
-    if (force == Force::kNo) {
+  if (force == Force::kNo) {
+    Container record = live->copy();
+    if (record.is_running() || record.status == Status::kRestarting) {
       throw Error(ErrorCode::kConflict, fmt::format("You cannot remove a {} container {}. Stop the container before attempting "
                                                     "removal or force remove",
                                                     name(record.status), record.id));
     }
-    {
-      std::lock_guard lock(live->mutex);
-      live->restart_wanted = false;
-    }
-    live->changed.notify_all();
-    state_->signal(live, 9);
-    if (!state_->wait_for_end(live, 30'000)) {
-      throw Error(ErrorCode::kDeadlineExceeded,
-                  fmt::format("Could not kill running container {}, cannot remove: it did not end within 30 s of SIGKILL "
-                              "(a process of it may hang in the kernel)",
-                              record.id));
-    }
+    state_->remove_ended(live);
+    return;
   }
-  state_->begin_removal(live);  // where its wall is still there, that goes the quicker
-  if (force == Force::kYes) {
-    live->break_copy_off();
-  }
-  std::lock_guard operation(live->operation);
-  record = live->copy();
-  if (record.is_running()) {
-    throw Error(ErrorCode::kConflict, fmt::format("container {} was started again meanwhile", record.id));
-  }
-  state_->remove_locked(live);
+  auto count = [&](int change) {
+    std::lock_guard lock(live->mutex);
+    live->forced_removals += change;
+  };
+  count(+1);
+  auto may_start_again = ScopeGuard([&] { count(-1); });
+  state_->end_by_force(live);
+  live->break_copy_off();
+  state_->remove_ended(live);
 }
 
 }  // namespace bulkhead::engine

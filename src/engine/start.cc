@@ -144,7 +144,7 @@ void Engine::State::start_locked(const LivePointer& live) {
   {
     std::lock_guard lock(live->mutex);
     Container& record = live->record;
-    if (live->removed || record.status == Status::kRemoving || record.status == Status::kDead) {
+    if (live->removed || live->forced_removals > 0 || record.status == Status::kRemoving || record.status == Status::kDead) {
       throw Error(ErrorCode::kConflict, "container is marked for removal and cannot be started");
     }
     if (record.status == Status::kPaused) {

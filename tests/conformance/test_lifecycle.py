@@ -1,5 +1,6 @@
 """create, start, stop, kill, restart, rm, rename, wait, pause, top, and the states between."""
 import re
+import threading
 import time
 
 import pytest
@@ -224,3 +225,18 @@ def test_restart_policy_restarts(docker):
     name = docker.ok("run", "-d", "--restart", "on-failure:2", IMAGE, "sh", "-c", "echo x; exit 1")
     wait_until(lambda: docker.format(name, "{{.RestartCount}} {{.State.Status}}") == "2 exited", timeout=20)
     assert docker.ok("logs", name).split() == ["x"] * 3
+
+
+def test_rm_by_force_wins_over_restarts(docker, api):
+    """A restart that is under way must not start it again behind the removal's back."""
+    for delay in (0, 0.01, 0.02, 0.03, 0.05, 0.08):
+        name = docker.ok("run", "-d", IMAGE, "sleep", "1000")  # as PID 1 it ignores the stop signal
+        restarts = [threading.Thread(target=api.post, args=(f"/containers/{name}/restart?t={seconds}",)) for seconds in (0, 0, 0, 1, 1)]
+        for restart in restarts:
+            restart.start()
+        time.sleep(delay)
+        removal = api.delete(f"/containers/{name}?force=1")
+        assert removal.status == 204, removal
+        for restart in restarts:
+            restart.join()
+        docker.fails("inspect", "--type", "container", name, code=1, match="No such container")
