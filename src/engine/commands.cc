@@ -15,7 +15,8 @@ constexpr int kDefaultStopSeconds = 10;
 
 std::shared_ptr<task::Client> client_of(LiveContainer& live) {
   std::lock_guard lock(live.mutex);
-  if (!live.client || !live.record.is_running()) {
+  require_running(live.record);
+  if (!live.client) {
     throw Error(ErrorCode::kConflict, fmt::format("Container {} is not running", live.record.id));
   }
   return live.client;
@@ -92,14 +93,18 @@ void Engine::stop(const std::string& reference, std::optional<int> timeout_secon
 void Engine::kill(const std::string& reference, const std::string& signal) {
   LivePointer live = state_->find(reference);
   int number = parse_signal(signal.empty() ? "SIGKILL" : signal);
+  state_->await_start(live);
   Container record = live->copy();
-  if (!record.is_running()) {
+  bool waits_for_restart = record.status == Status::kRestarting;
+  if (!record.is_running() && !waits_for_restart) {
     throw Error(ErrorCode::kConflict,
                 fmt::format("Cannot kill container: {}: Container {} is not running", reference, record.id));
   }
   if (number == SIGKILL || number == SIGTERM) {
-    std::lock_guard lock(live->mutex);
-    live->restart_wanted = false;
+    waits_for_restart = state_->want_no_restart(live);
+  }
+  if (waits_for_restart) {
+    return;  // there is no process to signal
   }
   state_->signal(live, number);
   state_->publish(record, "kill", {{"signal", std::to_string(number)}});

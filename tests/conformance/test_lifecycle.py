@@ -240,3 +240,30 @@ def test_rm_by_force_wins_over_restarts(docker, api):
         for restart in restarts:
             restart.join()
         docker.fails("inspect", "--type", "container", name, code=1, match="No such container")
+
+
+@pytest.fixture
+def restarting(docker):
+    """A container that waits for its restart, at least for a second."""
+    name = docker.ok("run", "-d", "--restart", "always", IMAGE, "sh", "-c", "exit 1")
+    wait_until(lambda: docker.format(name, "{{.RestartCount}} {{.State.Status}}") in ("4 restarting", "5 restarting"), timeout=40)
+    return name
+
+
+def test_one_that_waits_for_its_restart_can_be_killed(docker, restarting):
+    docker.ok("kill", restarting)
+    assert docker.ok("wait", restarting) == "1"
+    assert docker.format(restarting, "{{.State.Status}} {{.State.Running}}") == "exited false"
+    docker.ok("start", restarting)
+
+
+def test_one_that_waits_for_its_restart_says_so(docker, restarting):
+    for verb in (["exec", restarting, "true"], ["pause", restarting], ["top", restarting]):
+        docker.fails(*verb, code=1, match="is restarting, wait until the container is running")
+
+
+def test_one_that_waits_for_its_restart_can_be_stopped_and_removed(docker, restarting):
+    docker.ok("stop", restarting)
+    assert status(docker, restarting) == "exited"
+    docker.ok("start", restarting)
+    docker.ok("rm", "-f", restarting)
