@@ -38,17 +38,6 @@ engine::WaitCondition wait_condition(const std::string& text) {
   throw Error(ErrorCode::kInvalidArgument, fmt::format("invalid condition: \"{}\"", text));
 }
 
-/// Whether a wait's error is about the container's end. As in Docker, who waits isn't told of a start that failed: whoever
-/// started it was.
-bool ended_by_itself(Request& request, engine::WaitCondition condition) {
-  try {
-    return condition != engine::WaitCondition::kRemoved &&
-           request.engine.inspect(request.name).status != engine::Status::kCreated;
-  } catch (const Error&) {
-    return false;  // removed meanwhile
-  }
-}
-
 bool may_be_pruned(const engine::Container& container, const Filters& filters, const std::optional<TimePoint>& until) {
   using engine::Status;
   bool ended = container.status == Status::kCreated || container.status == Status::kExited || container.status == Status::kDead;
@@ -121,8 +110,9 @@ void containers_wait(Request& request) {
     throw Error(ErrorCode::kUnavailable, "nobody waits any more");
   }
   json answer = {{"StatusCode", result->exit_code}};
-  if (!result->error.empty() && ended_by_itself(request, condition)) {
-    answer["Error"] = {{"Message", result->error}};
+  // Docker's "Error" is about a wait that failed, which its client turns into the exit code 125. This one has an answer.
+  if (!result->error.empty()) {
+    answer["Bulkhead"] = {{"Error", result->error}};
   }
   request.exchange.write(json_line(answer));
 }

@@ -30,6 +30,9 @@ int exit_code_of_wait(http::Connection& connection) {
   if (std::string message = text_at(field(answer, "Error"), "Message"); !message.empty()) {
     throw Error(ErrorCode::kInternal, std::move(message));
   }
+  if (std::string reason = text_at(field(answer, "Bulkhead"), "Error"); !reason.empty()) {
+    fmt::print(stderr, "bulkhead: {}\n", reason);
+  }
   return static_cast<int>(number_at(answer, "StatusCode"));
 }
 

@@ -21,7 +21,7 @@ struct Foreground {
 /// printed, and docker's code for it returned.
 int run_in_foreground(Api& api, const Foreground& what);
 
-/// Reads the answer of POST /containers/x/wait.
+/// Reads the answer of POST /containers/x/wait. Why a container was lost (its VM, its shim) is printed.
 int exit_code_of_wait(http::Connection& connection);
 
 }  // namespace bulkhead::cli

@@ -44,6 +44,15 @@ def test_output_error_and_exit_code(bulkhead):
     assert (result.code, result.out, result.err) == (7, "out\n", "err\n")
 
 
+@pytest.mark.bulkhead_only
+def test_a_lost_vm_is_told_with_its_reason(bulkhead):
+    run = bulkhead.start("run", "--isolation=hyperv", "--name", "lost", "busybox:1", "sh", "-c", "echo up; exec sleep 1000")
+    assert run.stdout.readline() == "up\n"
+    os.kill(int(bulkhead.format("lost", "{{.State.Pid}}")), signal.SIGKILL)
+    _, error = run.communicate(timeout=60)
+    assert run.returncode == 255 and error.startswith("bulkhead: ") and bulkhead.format("lost", "{{.State.Error}}") in error
+
+
 def test_input_reaches_its_end(bulkhead):
     assert bulkhead.ok("run", "--rm", "-i", "busybox:1", "wc", "-c", input=b"x" * 3_000_000) == "3000000"
 

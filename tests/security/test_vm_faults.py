@@ -91,6 +91,17 @@ def read_until_it_breaks(answer):
             pass
 
 
+@pytest.mark.parametrize("option", [[], ["--rm"]])
+def test_the_client_of_a_lost_vm_ends_with_255(docker, option):
+    run = docker.start("run", *option, "--name", "lost", VM, IMAGE, "sh", "-c", "echo up; exec sleep 1000")
+    assert run.stdout.readline() == "up\n"
+    os.kill(machine_of(docker, "lost"), signal.SIGKILL)
+    run.communicate(timeout=60)
+    assert run.returncode == 255
+    if not option:
+        assert docker.format("lost", "{{.State.ExitCode}}") == "255" and docker.format("lost", "{{.State.Error}}")
+
+
 def test_a_hanging_agent_can_be_killed_at_once(docker):
     name = docker.ok("run", "-d", VM, IMAGE, "sleep", "1000")
     os.kill(machine_of(docker, name), signal.SIGSTOP)
