@@ -121,6 +121,10 @@ TEST(PhrasesTest, SaysStates) {
   EXPECT_EQ(status_phrase(container, time), "Exited (137) 3 minutes ago");
   container.status = engine::Status::kRestarting;
   EXPECT_EQ(status_phrase(container, time), "Restarting (137) 3 minutes ago");
+  container.status = engine::Status::kStarting;
+  EXPECT_EQ(status_phrase(container, time), "Created");
+  container.status_before_start = engine::Status::kExited;
+  EXPECT_EQ(status_phrase(container, time), "Exited (137) 3 minutes ago");
 }
 
 TEST(PhrasesTest, QuotesCommands) {

@@ -35,8 +35,9 @@ json mounts(const engine::Container& container) {
 
 json state(const engine::Container& container) {
   using engine::Status;
-  bool restarting = container.status == Status::kRestarting;
-  return {{"Status", engine::name(container.status)},
+  Status status = container.shown_status();
+  bool restarting = status == Status::kRestarting;
+  return {{"Status", engine::name(status)},
           {"Running", container.is_running() || restarting},
           {"Paused", container.status == Status::kPaused},
           {"Restarting", restarting},
@@ -124,7 +125,7 @@ json container_summary(const engine::Container& container, TimePoint now) {
           {"Created", std::chrono::duration_cast<std::chrono::seconds>(container.created.time_since_epoch()).count()},
           {"Ports", json::array()},
           {"Labels", container.config.labels},
-          {"State", engine::name(container.status)},
+          {"State", engine::name(container.shown_status())},
           {"Status", status_phrase(container, now)},
           {"HostConfig", {{"NetworkMode", container.host_config.network_mode}, {"Isolation", container.host_config.isolation}}},
           {"NetworkSettings", {{"Networks", networks(container)}}},

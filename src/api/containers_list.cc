@@ -98,11 +98,11 @@ bool matches(const Container& container, const Filters& filters, const Bounds& b
       !bounds.has_ancestors || std::any_of(bounds.ancestors.begin(), bounds.ancestors.end(),
                                            [&](const image::Image& image) { return descends_from(container, image); });
   bool named = filters.matches_pattern("name", container.name) || filters.matches_pattern("name", "/" + container.name);
-  bool exited = !filters.has("exited") || (container.status == engine::Status::kExited &&
+  bool exited = !filters.has("exited") || (container.shown_status() == engine::Status::kExited &&
                                            filters.matches_exactly("exited", std::to_string(container.exit_code)));
   return in_bounds && has_ancestor && named && exited && filters.matches_pattern("id", container.id) &&
          filters.matches_labels("label", container.config.labels) &&
-         filters.matches_exactly("status", engine::name(container.status)) &&
+         filters.matches_exactly("status", engine::name(container.shown_status())) &&
          filters.matches_exactly("isolation", container.host_config.isolation) && filters.matches_exactly("health", "none") &&
          !filters.flag("is-task", false) && !filters.has("publish") && exposes(container, filters) &&
          is_mounted(container, filters) && is_on_network(container, filters);
@@ -124,7 +124,7 @@ void containers_list(Request& request) {
   nlohmann::json answer = nlohmann::json::array();
   TimePoint time = now();
   for (const Container& container : containers) {
-    bool runs = container.is_running() || container.status == engine::Status::kRestarting;
+    bool runs = container.is_running() || container.shown_status() == engine::Status::kRestarting;
     if ((!all && !runs) || !matches(container, filters, bounds)) {
       continue;
     }

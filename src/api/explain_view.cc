@@ -184,7 +184,7 @@ json container_view(const engine::ExplainedContainer& explained, const facts::Ke
                {"Name", "/" + record.name},
                {"Image", record.config.image},
                {"Isolation", record.host_config.isolation},
-               {"Status", engine::name(record.status)},
+               {"Status", engine::name(record.shown_status())},
                {"Tenant", record.policy ? record.policy->decision.identity.tenant : ""},
                {"OnSameKernel", neighbours_view(explained.on_same_kernel)},
                {"Error", explained.failure}};

@@ -59,7 +59,7 @@ std::string status_phrase(const engine::Container& container, TimePoint now) {
   auto since = [&](const std::optional<TimePoint>& time) {
     return human_duration(time ? now - *time : std::chrono::seconds(0));
   };
-  switch (container.status) {
+  switch (container.shown_status()) {
     case engine::Status::kRunning: return "Up " + since(container.started_at);
     case engine::Status::kPaused: return "Up " + since(container.started_at) + " (Paused)";
     case engine::Status::kRestarting:

@@ -20,7 +20,8 @@ namespace bulkhead::engine {
 /// kStarting and kRemoving last for the moment of the call; kDead: removal failed half-way, may be tried again.
 enum class Status { kCreated, kStarting, kRunning, kPaused, kRestarting, kExited, kRemoving, kDead };
 
-/// Docker's word: "created", "running", "paused", "restarting", "exited", "removing", "dead" (kStarting shows as "created").
+/// Docker's word: "created", "running", "paused", "restarting", "exited", "removing", "dead". kStarting has none: a client is
+/// shown Container::shown_status().
 std::string_view name(Status status);
 
 /// A bind mount or tmpfs as `inspect` shows it under Mounts.
@@ -51,6 +52,7 @@ struct Container {
   std::optional<PolicyRecord> policy;  // none: made before there were policies
 
   Status status = Status::kCreated;
+  Status status_before_start = Status::kCreated;
   pid_t pid = 0;  // 0 unless running
   int exit_code = 0;
   bool out_of_memory = false;
@@ -65,6 +67,8 @@ struct Container {
   std::optional<network::Endpoint> endpoint;
   std::vector<std::string> exec_ids;
 
+  /// As in Docker, what is being started is shown as what it was until it runs.
+  Status shown_status() const { return status == Status::kStarting ? status_before_start : status; }
   bool is_running() const { return status == Status::kRunning || status == Status::kPaused; }
 };
 

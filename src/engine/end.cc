@@ -259,7 +259,7 @@ std::optional<WaitResult> Engine::wait(const std::string& reference, WaitConditi
   auto is_met = [&] {
     switch (condition) {
       case WaitCondition::kNotRunning:
-        return live->removed || !(live->record.is_running() || live->record.status == Status::kRestarting);
+        return live->removed || !(live->record.is_running() || live->record.shown_status() == Status::kRestarting);
       case WaitCondition::kNextExit: return live->removed || live->ends != ends;
       case WaitCondition::kRemoved: return live->removed;
     }

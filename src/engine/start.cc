@@ -153,6 +153,7 @@ void Engine::State::start_locked(const LivePointer& live) {
     if (record.status == Status::kRunning) {
       throw Error(ErrorCode::kAlreadyDone, "the container is running already");
     }
+    record.status_before_start = record.status;
     record.status = Status::kStarting;
     record.error.clear();
     record.out_of_memory = false;

@@ -102,6 +102,23 @@ def test_restart(docker):
     wait_until(lambda: docker.ok("logs", name).split() == ["up", "up"])
 
 
+def test_one_that_ran_is_never_shown_as_created_again(docker, api, container):
+    seen, done = set(), threading.Event()
+
+    def look():
+        while not done.is_set():
+            seen.add(api.inspect(container)["State"]["Status"])
+            seen.add(api.get("/containers/json?all=1").json()[0]["State"])
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for _ in range(4):
+        docker.ok("restart", "-t", "0", container)
+    done.set()
+    watcher.join()
+    assert "running" in seen and seen <= {"running", "exited"}
+
+
 def test_restart_starts_a_stopped_one(docker, container):
     docker.ok("kill", container)
     docker.ok("restart", container)
