@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/resource_bounds.h"
 #include "support/error.h"
 
 namespace bulkhead::engine {
@@ -13,7 +14,7 @@ using nlohmann::json;
 
 std::string refusal_of_host(const json& value, ErrorCode code) {
   try {
-    parse_host_config(value);
+    check_resources(parse_host_config(value));
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), code) << error.message();
     return error.message();
@@ -73,6 +74,11 @@ TEST(HostConfig, LimitsOutOfBoundsAreRefused) {
   refusal_of_host({{"Memory", 1024}}, ErrorCode::kInvalidArgument);
   refusal_of_host({{"Memory", 64 << 20}, {"MemorySwap", 32 << 20}}, ErrorCode::kInvalidArgument);
   refusal_of_host({{"CpuPeriod", 10}}, ErrorCode::kInvalidArgument);
+  refusal_of_host({{"CpuShares", -1}}, ErrorCode::kInvalidArgument);
+  refusal_of_host({{"CpuShares", 1}}, ErrorCode::kInvalidArgument);
+  refusal_of_host({{"CpuShares", 262145}}, ErrorCode::kInvalidArgument);
+  refusal_of_host({{"BlkioWeight", 5}}, ErrorCode::kInvalidArgument);
+  refusal_of_host({{"BlkioWeight", 1001}}, ErrorCode::kInvalidArgument);
   refusal_of_host({{"NanoCpus", 1000000000}, {"CpuQuota", 5000}}, ErrorCode::kInvalidArgument);
   refusal_of_host({{"AutoRemove", true}, {"RestartPolicy", {{"Name", "always"}}}}, ErrorCode::kInvalidArgument);
 }

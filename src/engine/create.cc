@@ -7,6 +7,7 @@
 #include "compat/windows_text.h"
 #include "engine/engine_state.h"
 #include "engine/names.h"
+#include "engine/resource_bounds.h"
 #include "engine/spec_builder.h"
 #include "oci/manifest.h"
 #include "storage/disks.h"
@@ -91,6 +92,9 @@ std::string host_name_of_this_machine() {
 
 void set_host_name(Container& container) {
   std::string& hostname = container.config.hostname;
+  if (!hostname.empty() && container.host_config.uts_mode == "host") {
+    throw Error(ErrorCode::kInvalidArgument, "conflicting options: hostname and the UTS mode");
+  }
   if (hostname.empty()) {
     bool of_host = container.host_config.network_mode == "host" || container.host_config.uts_mode == "host";
     hostname = of_host ? host_name_of_this_machine() : container.id.substr(0, 12);
@@ -160,6 +164,7 @@ policy::Mode Engine::State::usual_mode() const {
 }
 
 Container Engine::State::define(const CreateRequest& request, std::vector<std::string>& warnings) {
+  check_resources(request.host_config);
   image::Image image = images.find(request.config.image);
   check_platform(request, image);
   check_operating_system(request.config.image, image);
@@ -180,6 +185,9 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
   }
   if (auto warning = isolation_warning(isolation_default, container.host_config.isolation)) {
     warnings.push_back(std::move(*warning));
+  }
+  for (std::string& warning : resource_warnings(container.host_config)) {
+    warnings.push_back(std::move(warning));
   }
   for (const std::string& volume : request.config.volumes) {
     warnings.push_back(

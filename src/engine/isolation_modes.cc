@@ -1,12 +1,23 @@
 #include "engine/isolation_modes.h"
 
 #include <fmt/format.h>
+#include <sys/sysinfo.h>
 
 #include <algorithm>
 
 #include "support/error.h"
 
 namespace bulkhead::engine {
+namespace {
+
+/// What a process can have at most, of memory and swap: beyond it the kernel refuses the mapping (proc(5), overcommit_memory).
+int64_t memory_of_host() {
+  struct sysinfo info {};
+  ::sysinfo(&info);  // can't fail: sysinfo(2)
+  return static_cast<int64_t>((uint64_t{info.totalram} + info.totalswap) * info.mem_unit);
+}
+
+}  // namespace
 
 std::map<std::string, task::IsolationDescription> IsolationModes::all() {
   std::lock_guard lock(mutex_);
@@ -36,7 +47,7 @@ task::IsolationDescription IsolationModes::need(const std::string& mode) {
 }
 
 void check_mode(const std::string& mode, const task::IsolationDescription& description, const HostConfig& host_config) {
-  auto refuse = [&](const std::string& option, const char* why) {
+  auto refuse = [&](const std::string& option, const std::string& why) {
     throw Error(
         ErrorCode::kNotSupported,
         fmt::format("{} is not possible with --isolation={}: {}. Leave it out, or use --isolation=process", option, mode, why));
@@ -57,6 +68,17 @@ void check_mode(const std::string& mode, const task::IsolationDescription& descr
   if (!description.host_devices && !host_config.devices.empty()) {
     refuse(fmt::format("--device={}", host_config.devices.front().path_on_host),
            "devices of the host belong to the host's kernel, and the container has another");
+  }
+  constexpr const char* kCgroupV2 = "the container has a kernel of its own with cgroup v2, which has no such setting";
+  if (description.own_kernel && host_config.memory_swappiness) {
+    refuse("--memory-swappiness", kCgroupV2);
+  }
+  if (description.own_kernel && host_config.oom_kill_disable) {
+    refuse("--oom-kill-disable", kCgroupV2);
+  }
+  if (int64_t most = memory_of_host(); description.own_kernel && host_config.memory > most) {
+    refuse(fmt::format("--memory={}", host_config.memory),
+           fmt::format("the container's VM is made with this memory, and the host has {} bytes with its swap", most));
   }
   auto profile = std::find_if(host_config.security_opt.begin(), host_config.security_opt.end(), [](const std::string& option) {
     return option.starts_with("apparmor") && !option.ends_with("unconfined");

@@ -28,7 +28,7 @@ class IsolationModes {
   std::map<std::string, task::IsolationDescription> known_;
 };
 
-/// Throws kNotSupported naming the option of a create request that this mode can't give, the reason and the way out. Pure.
+/// Throws kNotSupported naming the option of a create request that this mode can't give, the reason and the way out.
 void check_mode(const std::string& mode, const task::IsolationDescription& description, const HostConfig& host_config);
 
 }  // namespace bulkhead::engine

@@ -60,7 +60,7 @@ void read_bind_mode(const std::string& mode, MountView& view) {
   bool propagation_given = false;
   for (const std::string& word : split(mode, ',')) {
     // SELinux labels (z, Z) mean nothing without SELinux; the consistency words are for other systems: Docker takes both.
-    static const std::set<std::string> kNothing = {"z", "Z", "consistent", "cached", "delegated", "nocopy"};
+    static const std::set<std::string> kNothing = {"z", "Z", "consistent", "cached", "delegated"};
     if ((word == "ro" || word == "rw") && !access_given) {
       view.read_write = word == "rw";
       access_given = true;

@@ -39,6 +39,13 @@ def test_host_config(record):
     assert host["Binds"] == ["/etc/hostname:/h:ro"] and host["NetworkMode"] in ("default", "bridge")
 
 
+def test_protected_paths(docker, record):
+    host = record["HostConfig"]
+    assert "/proc/kcore" in host["MaskedPaths"] and "/proc/sys" in host["ReadonlyPaths"]
+    open_ = docker.inspect(docker.ok("create", "--privileged", IMAGE, "true"))["HostConfig"]
+    assert not open_["MaskedPaths"] and not open_["ReadonlyPaths"]
+
+
 def test_mounts(record):
     [mount] = record["Mounts"]
     assert (mount["Type"], mount["Source"], mount["Destination"], mount["RW"]) == ("bind", "/etc/hostname", "/h", False)

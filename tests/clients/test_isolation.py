@@ -39,9 +39,11 @@ def test_anything_else_is_refused_and_the_three_are_listed(docker, api, value):
     assert all(word in message for word in ("default", "process", "hyperv"))
 
 
-@pytest.mark.parametrize("option", ["--network=host", "--pid=host", "--ipc=host", "--uts=host", "--device=/dev/null"])
+@pytest.mark.parametrize("option", ["--network=host", "--pid=host", "--ipc=host", "--uts=host", "--device=/dev/null",
+                                    "--memory-swappiness", "--oom-kill-disable", "--memory=109951162777600"])
 def test_what_a_vm_cannot_have_is_refused_at_create(docker, api, option):
-    message = docker.fails("create", "--isolation=hyperv", option, IMAGE, "true", code=1)
+    given = "--memory-swappiness=10" if option == "--memory-swappiness" else option
+    message = docker.fails("create", "--isolation=hyperv", given, IMAGE, "true", code=1)
     assert option in message and "--isolation=process" in message
     assert api.get("/containers/json?all=1").json() == []
 

@@ -115,3 +115,9 @@ def test_the_host_sees_the_same_cgroup(docker):
             break
     else:
         raise AssertionError(f"no memory cgroup at {path}")
+
+
+@pytest.mark.one_mode("process", reason="cgroup v2, which guests have, has no such setting")
+def test_no_oom_killer_and_no_limit_is_warned_of(docker, api):
+    answer = api.post("/containers/create", {"Image": IMAGE, "Cmd": ["true"], "HostConfig": {"OomKillDisable": True}})
+    assert answer.status == 201 and "OOM killer is disabled" in answer.json()["Warnings"][0]

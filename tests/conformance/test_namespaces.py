@@ -38,6 +38,11 @@ def test_host_namespaces(docker, option, kind):
     assert sh(docker, f"readlink /proc/self/ns/{kind}", option, "host") == os.readlink(f"/proc/self/ns/{kind}")
 
 
+@pytest.mark.one_mode("process", reason="the namespaces of another kernel cannot be shared")
+def test_host_names_and_a_name_of_its_own_exclude_each_other(docker):
+    docker.fails("run", "--rm", "--uts", "host", "--hostname", "x", "busybox:1", "true", code=125, match="conflicting options: hostname and the UTS mode")
+
+
 @pytest.mark.parametrize("option, kind", [("--pid", "pid"), ("--network", "net")])
 def test_anothers_namespaces_are_joined_or_refused(docker, container, option, kind):
     theirs = docker.ok("exec", container, "readlink", f"/proc/self/ns/{kind}")

@@ -29,6 +29,9 @@ def test_and_start_tells_the_same(docker):
     (["--memory", "1m"], "Minimum memory limit"),
     (["--cpus", "1000"], "Range of CPUs is from"),
     (["--cpus", "-1"], "Range of CPUs is from|invalid|CPU"),
+    (["--cpu-shares", "-1"], "cpu.shares|shares: invalid"),
+    (["--cpu-shares", "1"], "minimum allowed cpu-shares is 2"),
+    (["--blkio-weight", "5"], "range of blkio weight is from 10 to 1000|10 and 1000|10 to 1000"),
     (["--cpuset-cpus", "900"], "Requested CPUs are not available"),
     (["--user", "nobody-knows"], "unable to find user nobody-knows: no matching entries in passwd file"),
     (["--user", "0:nogroupatall"], "unable to find group nogroupatall"),
@@ -42,6 +45,7 @@ def test_and_start_tells_the_same(docker):
     (["--runtime", "no-such-runtime"], "runtime"),
     (["--mount", "type=bind,src=/no/such/source,dst=/x"], "bind source path does not exist|/no/such/source"),
     (["-v", "/tmp:relative"], "invalid|must be absolute|not an absolute"),
+    (["-v", "/tmp:/x:nocopy"], "invalid volume specification|invalid mode"),  # of volumes only
     (["--tmpfs", "relative"], "invalid|absolute"),
     (["-v", "/tmp:/"], "destination can't be '/'"),
     (["--hostname", "x" * 70], "hostname|invalid|too long"),
