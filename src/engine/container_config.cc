@@ -482,12 +482,8 @@ json to_json(const HostConfig& config) {
   if (config.init) {
     value["Init"] = *config.init;
   }
-  if (config.masked_paths) {
-    value["MaskedPaths"] = *config.masked_paths;
-  }
-  if (config.readonly_paths) {
-    value["ReadonlyPaths"] = *config.readonly_paths;
-  }
+  value["MaskedPaths"] = config.masked_paths ? json(*config.masked_paths) : json(nullptr);
+  value["ReadonlyPaths"] = config.readonly_paths ? json(*config.readonly_paths) : json(nullptr);
   if (!config.mounts.empty()) {
     value["Mounts"] = json::array();
     for (const MountPoint& mount : config.mounts) {

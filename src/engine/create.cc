@@ -1,10 +1,8 @@
 // POST /containers/create: from the request to a record with a place on disk. Nothing runs yet.
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <algorithm>
 
 #include "compat/windows_text.h"
+#include "engine/create_defaults.h"
 #include "engine/engine_state.h"
 #include "engine/names.h"
 #include "engine/resource_bounds.h"
@@ -19,92 +17,6 @@
 
 namespace bulkhead::engine {
 namespace {
-
-std::string_view variable_name(std::string_view assignment) { return assignment.substr(0, assignment.find('=')); }
-
-void merge_environment(std::vector<std::string>& environment, const std::vector<std::string>& defaults) {
-  size_t given = environment.size();
-  for (const std::string& assignment : defaults) {
-    bool overridden = std::any_of(environment.begin(), environment.begin() + static_cast<ptrdiff_t>(given),
-                                  [&](const auto& own) { return variable_name(own) == variable_name(assignment); });
-    if (!overridden) {
-      environment.push_back(assignment);
-    }
-  }
-}
-
-void merge_command(ContainerConfig& config, const image::ProcessDefaults& defaults) {
-  bool own_entrypoint = config.entrypoint && !config.entrypoint->empty();
-  if (!own_entrypoint) {
-    if (!config.cmd || config.cmd->empty()) {
-      config.cmd = defaults.cmd;
-    }
-    if (!config.entrypoint && !defaults.entrypoint.empty()) {
-      config.entrypoint = defaults.entrypoint;
-    }
-  }
-  // `--entrypoint ""` arrives as one empty string: no entrypoint, and none of the image's either.
-  if (config.entrypoint && config.entrypoint->size() == 1 && config.entrypoint->front().empty()) {
-    config.entrypoint.reset();
-  }
-}
-
-void merge_defaults(ContainerConfig& config, const image::ProcessDefaults& defaults) {
-  merge_environment(config.env, defaults.env);
-  merge_command(config, defaults);
-  if (config.user.empty()) {
-    config.user = defaults.user;
-  }
-  if (config.working_dir.empty()) {
-    config.working_dir = defaults.working_directory;
-  }
-  if (config.stop_signal.empty()) {
-    config.stop_signal = defaults.stop_signal;
-  }
-  config.labels.insert(defaults.labels.begin(), defaults.labels.end());
-  for (const std::string& port : defaults.exposed_ports) {
-    if (std::find(config.exposed_ports.begin(), config.exposed_ports.end(), port) == config.exposed_ports.end()) {
-      config.exposed_ports.push_back(port);
-    }
-  }
-}
-
-void set_command(Container& container) {
-  std::vector<std::string> words = container.config.entrypoint.value_or(std::vector<std::string>{});
-  if (container.config.cmd) {
-    words.insert(words.end(), container.config.cmd->begin(), container.config.cmd->end());
-  }
-  if (words.empty() || (words.size() == 1 && words[0].empty())) {
-    throw Error(ErrorCode::kInvalidArgument, "No command specified: give one after the image's name");
-  }
-  container.path = words[0];
-  container.args.assign(words.begin() + 1, words.end());
-}
-
-std::string host_name_of_this_machine() {
-  std::string name(256, '\0');
-  if (gethostname(name.data(), name.size() - 1) != 0) {
-    throw system_error("read the host's name");
-  }
-  name.resize(name.find('\0'));
-  return name;
-}
-
-void set_host_name(Container& container) {
-  std::string& hostname = container.config.hostname;
-  if (!hostname.empty() && container.host_config.uts_mode == "host") {
-    throw Error(ErrorCode::kInvalidArgument, "conflicting options: hostname and the UTS mode");
-  }
-  if (hostname.empty()) {
-    bool of_host = container.host_config.network_mode == "host" || container.host_config.uts_mode == "host";
-    hostname = of_host ? host_name_of_this_machine() : container.id.substr(0, 12);
-  }
-  // RFC 1123 labels; 64 bytes is what sethostname(2) takes.
-  if (hostname.size() > 64 || hostname.find('/') != std::string::npos || hostname.find('\n') != std::string::npos) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("invalid hostname '{}': at most 64 letters, digits, '-' and '.'", hostname));
-  }
-}
 
 /// What the mode in force can do; a thicker wall, whoever wanted it, is never replaced by a thinner. Throws where it can't be
 /// made here; who didn't ask for it is told why it has to be this one, and the ways out.
@@ -148,15 +60,6 @@ void check_operating_system(const std::string& name, const image::Image& image) 
   }
 }
 
-void fill_namespace_modes(HostConfig& config) {
-  if (config.ipc_mode.empty()) {
-    config.ipc_mode = "private";
-  }
-  if (config.cgroupns_mode.empty()) {
-    config.cgroupns_mode = "private";
-  }
-}
-
 }  // namespace
 
 policy::Mode Engine::State::usual_mode() const {
@@ -193,10 +96,7 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
     warnings.push_back(
         fmt::format("The volume {} is kept in the container's writable layer and removed with the container.", volume));
   }
-  fill_namespace_modes(container.host_config);
-  merge_defaults(container.config, image.config);
-  set_command(container);
-  set_host_name(container);
+  fill_in(container, image.config);
   if (!container.config.stop_signal.empty()) {
     parse_signal(container.config.stop_signal);
   }
