@@ -68,8 +68,8 @@ std::unique_ptr<Attachment> Engine::attach(const std::string& reference, const A
                                    .out = options.out,
                                    .err = options.err,
                                    .stdin_at_end = close ? task::StdinAtEnd::kClose : task::StdinAtEnd::kKeep}));
-    state_->publish(record, "attach");
   }
+  state_->publish(record, "attach");
   return std::make_unique<HeldAttachment>(std::move(pending));
 }
 

@@ -64,6 +64,7 @@ TopResult Engine::top(const std::string& reference, const std::string& ps_argume
     throw Error(ErrorCode::kConflict, fmt::format("Container {} is not running", record.id));
   }
   std::vector<task::ProcessInfo> processes = client->processes(record.id);
+  state_->publish(record, "top");
   if (record.own_kernel) {
     return inner_table(processes, ps_arguments);
   }

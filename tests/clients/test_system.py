@@ -58,7 +58,7 @@ def test_events(docker):
     reader.join()
     watcher.communicate()
     actions = [line.split()[1] for line in seen if line.endswith(" watched\n")]
-    steps = [actions.index(word) for word in ("create", "start", "die", "destroy")]
+    steps = [actions.index(word) for word in ("create", "attach", "start", "die", "destroy")]
     assert steps == sorted(steps) and all(line.startswith("container ") for line in seen)
 
 
@@ -67,6 +67,12 @@ def test_events_of_the_past(docker):
     docker.ok("wait", name)
     out = docker.ok("events", "--since", "1m", "--until", str(int(time.time()) + 1), "--filter", "container=past", "--format", "{{.Action}}")
     assert {"create", "start", "die"} <= set(out.split())
+
+
+def test_top_is_an_event(docker, container):
+    docker.ok("top", container)
+    out = docker.ok("events", "--since", "1m", "--until", str(int(time.time()) + 1), "--filter", f"container={container}", "--format", "{{.Action}}")
+    assert "top" in out.split()
 
 
 def test_networks_are_listed(docker):
