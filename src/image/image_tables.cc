@@ -216,6 +216,10 @@ void ImageTables::add(const std::string& id, const std::vector<std::string>& man
 }
 
 void ImageTables::name(const oci::Reference& reference, const std::string& id) {
+  if (reference.familiar_name() == "sha256") {
+    throw Error(ErrorCode::kInvalidArgument,
+                "refusing to create an ambiguous tag using digest algorithm as name: 'sha256:...' is an image's id");
+  }
   database_.run(
       "INSERT INTO image_names (reference, image_id) VALUES (?, ?) "
       "ON CONFLICT(reference) DO UPDATE SET image_id = excluded.image_id",

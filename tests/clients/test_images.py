@@ -152,6 +152,10 @@ def test_bad_tags(docker, target):
     docker.fails("tag", "--", IMAGE, target, code=1)
 
 
+def test_a_tag_that_looks_like_an_id(docker):
+    docker.fails("tag", IMAGE, "sha256:abc", code=1, match="refusing to create an ambiguous tag using digest algorithm as name")
+
+
 def test_tag_of_unknown(docker):
     docker.fails("tag", "no-such:1", "x", code=1, match="No such image: no-such:1")
 
