@@ -24,15 +24,22 @@ Error not_supported(const std::string& what) {
   return {ErrorCode::kNotSupported, what + " is not supported by this engine yet"};
 }
 
-void refuse_healthcheck(JsonObject& object) {
-  const json* healthcheck = object.find("Healthcheck");
-  if (healthcheck == nullptr || is_empty_value(*healthcheck)) {
+void read_healthcheck(JsonObject& object, ContainerConfig& config) {
+  const json* value = object.find("Healthcheck");
+  if (value == nullptr) {
     return;
   }
-  auto test = healthcheck->value("Test", json::array());
-  if (!test.is_array() || (!test.empty() && test[0] != "NONE")) {
+  JsonObject healthcheck(*value, "Healthcheck");
+  std::optional<std::vector<std::string>> test;
+  healthcheck.read("Test", test);
+  config.no_healthcheck = test && !test->empty() && test->front() == "NONE";
+  if (config.no_healthcheck) {
+    return;
+  }
+  if (test && !test->empty()) {
     throw not_supported("Healthcheck (--health-cmd)");
   }
+  healthcheck.refuse_rest();  // --health-interval and the like
 }
 
 void read_log_config(JsonObject& host, HostConfig& config) {
@@ -347,7 +354,7 @@ ContainerConfig parse_container_config(const json& value) {
   object.read("Labels", config.labels);
   object.read("StopSignal", config.stop_signal);
   object.read("StopTimeout", config.stop_timeout);
-  refuse_healthcheck(object);
+  read_healthcheck(object, config);
   for (const char* harmless : {"ArgsEscaped", "OnBuild", "Shell", "HostConfig", "NetworkingConfig", "Platform", "Name"}) {
     object.ignore(harmless);
   }
@@ -423,6 +430,9 @@ json to_json(const ContainerConfig& config) {
   }
   if (!config.stop_signal.empty()) {
     value["StopSignal"] = config.stop_signal;
+  }
+  if (config.no_healthcheck) {
+    value["Healthcheck"] = {{"Test", {"NONE"}}};
   }
   if (config.stop_timeout) {
     value["StopTimeout"] = *config.stop_timeout;

@@ -20,6 +20,7 @@ struct ContainerConfig {
   bool attach_stdin = false, attach_stdout = true, attach_stderr = true;
   bool tty = false, open_stdin = false, stdin_once = false;
   std::optional<int> stop_timeout;  // seconds
+  bool no_healthcheck = false;      // --no-healthcheck: the image's isn't wanted
   std::vector<std::string> env;
   // Absent: take the image's. An empty list that is present: `--entrypoint ""` clears the image's entrypoint and command.
   std::optional<std::vector<std::string>> cmd, entrypoint;

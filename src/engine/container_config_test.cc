@@ -109,7 +109,11 @@ TEST(ContainerConfig, AnEmptyEntrypointIsToldFromNone) {
 
 TEST(ContainerConfig, AHealthcheckIsRefusedAndNoneIsAccepted) {
   EXPECT_THROW(parse_container_config({{"Healthcheck", {{"Test", {"CMD", "true"}}}}}), Error);
-  EXPECT_NO_THROW(parse_container_config({{"Healthcheck", {{"Test", {"NONE"}}}}}));
+  EXPECT_THROW(parse_container_config({{"Healthcheck", {{"Interval", 1000000000}}}}), Error);
+  EXPECT_FALSE(parse_container_config({{"Healthcheck", {{"Interval", 0}}}}).no_healthcheck);
+  ContainerConfig none = parse_container_config({{"Healthcheck", {{"Test", json::array({"NONE"})}}}});
+  EXPECT_TRUE(none.no_healthcheck);
+  EXPECT_TRUE(parse_container_config(to_json(none)).no_healthcheck);
 }
 
 }  // namespace

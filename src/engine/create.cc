@@ -92,6 +92,11 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
   for (std::string& warning : resource_warnings(container.host_config)) {
     warnings.push_back(std::move(warning));
   }
+  if (has_healthcheck(image.config) && !request.config.no_healthcheck) {
+    warnings.push_back(
+        "The image's HEALTHCHECK is not run by this engine: the container has no health status. Use --no-healthcheck to be told "
+        "no more.");
+  }
   for (const std::string& volume : request.config.volumes) {
     warnings.push_back(
         fmt::format("The volume {} is kept in the container's writable layer and removed with the container.", volume));

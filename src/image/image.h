@@ -24,6 +24,9 @@ struct ProcessDefaults {
   std::vector<std::string> shell, on_build;
 };
 
+/// Whether the image asks for one to be run: an empty test or NONE asks for none.
+bool has_healthcheck(const ProcessDefaults& defaults);
+
 struct HistoryEntry {
   std::string created;  // RFC 3339 as in the blob
   std::string created_by, author, comment;

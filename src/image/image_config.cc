@@ -185,6 +185,12 @@ json config_object(const ProcessDefaults& defaults) {
 
 }  // namespace
 
+bool has_healthcheck(const ProcessDefaults& defaults) {
+  json check = json::parse(defaults.healthcheck_json, nullptr, false);
+  auto test = check.is_object() ? check.find("Test") : check.end();
+  return test != check.end() && test->is_array() && !test->empty() && test->front() != "NONE";
+}
+
 Image parse_image_config(std::string_view bytes) {
   json document = oci::parse_bounded_json(bytes, "image configuration");
   if (!document.is_object()) {

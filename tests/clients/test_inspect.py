@@ -83,3 +83,19 @@ def test_size_of_inspect(docker):
     docker.ok("run", "--name", "sized", IMAGE, "dd", "if=/dev/zero", "of=/f", "bs=1000", "count=7")
     record = json.loads(docker.ok("inspect", "--size", "sized"))[0]
     assert record["SizeRw"] == 7000 and record["SizeRootFs"] > 1_000_000
+
+
+@pytest.mark.bulkhead_only  # Docker runs it
+def test_an_images_healthcheck_is_told_to_be_left_out(docker, tmp_path):
+    (tmp_path / "empty.tar").write_bytes(bytes(10240))
+    docker.ok("import", "--change", "HEALTHCHECK CMD true", "--change", "CMD true", tmp_path / "empty.tar", "checked:1")
+    try:
+        told = docker("create", "checked:1")
+        assert told.code == 0 and "HEALTHCHECK is not run" in told.err
+        quiet = docker("create", "--no-healthcheck", "checked:1")
+        assert quiet.code == 0 and quiet.err == ""
+        assert docker.inspect(quiet.out.strip())["Config"]["Healthcheck"]["Test"] == ["NONE"]
+        docker.fails("create", "--health-interval", "5s", "checked:1", code=1, match="Healthcheck")
+        docker.ok("rm", "-f", told.out.strip(), quiet.out.strip())
+    finally:
+        docker.ok("rmi", "-f", "checked:1")
