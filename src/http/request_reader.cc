@@ -21,6 +21,21 @@ StatusError refused(const boost::system::error_code& code, size_t head_limit) {
   return {400, "malformed HTTP request: " + code.message()};
 }
 
+/// RFC 9112, section 3.2.2: a server takes "http://host/path" too.
+void take_absolute_form(RequestHead& head) {
+  std::string_view target = head.target;
+  size_t scheme = target.starts_with('/') ? std::string_view::npos : target.find("://");
+  if (scheme == std::string_view::npos) {
+    return;
+  }
+  size_t authority = scheme + 3;
+  size_t path = std::min(target.find_first_of("/?", authority), target.size());
+  std::string rest(target.substr(path));
+  // SECURITY: it replaces the field Host, by which requests of web pages are told.
+  head.headers.set("Host", std::string(target.substr(authority, path - authority)));
+  head.target = rest.starts_with('/') ? rest : "/" + rest;
+}
+
 }  // namespace
 
 struct RequestReader::State {
@@ -71,6 +86,7 @@ RequestHead RequestReader::State::head() const {
   if (head.headers.has("Transfer-Encoding") && !parser->chunked()) {
     throw StatusError(501, "only the transfer coding 'chunked' is understood");
   }
+  take_absolute_form(head);
   return head;
 }
 

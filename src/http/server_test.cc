@@ -123,6 +123,16 @@ TEST_F(ServerTest, RefusesAHugeHead) {
   EXPECT_THAT(receive("}"), StartsWith("HTTP/1.1 431"));
 }
 
+TEST_F(ServerTest, TakesTheAbsoluteForm) {
+  start(echo);
+  send("GET http://x/a/b?c=http://d/e HTTP/1.1\r\nHost: y\r\n\r\n");
+  EXPECT_THAT(receive("||"), HasSubstr("\n/a/b?c=http://d/e||"));
+  send("GET HTTP://x HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(receive("||"), HasSubstr("\n/||"));
+  send("GET http://x?c HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(receive("||"), HasSubstr("\n/?c||"));
+}
+
 TEST_F(ServerTest, RefusesAHugeTarget) {
   start(echo);
   send("GET /" + std::string(100'000, 'x'));
@@ -247,6 +257,8 @@ TEST_F(ServerTest, RefusesWebPagesOnTcp) {
   send("GET / HTTP/1.1\r\nHost: evil.example:2375\r\n\r\n");
   EXPECT_THAT(receive("}"), StartsWith("HTTP/1.1 403"));
   send("GET / HTTP/1.1\r\nHost: 127.0.0.1:2375\r\nOrigin: http://evil.example\r\n\r\n");
+  EXPECT_THAT(receive("}"), StartsWith("HTTP/1.1 403"));
+  send("GET http://evil.example:2375/ HTTP/1.1\r\nHost: 127.0.0.1:2375\r\n\r\n");
   EXPECT_THAT(receive("}"), StartsWith("HTTP/1.1 403"));
   send("GET /fine HTTP/1.1\r\nHost: [::1]:2375\r\n\r\n");
   EXPECT_THAT(receive("/fine||"), StartsWith("HTTP/1.1 200"));
