@@ -14,6 +14,22 @@ namespace bulkhead::api {
 namespace {
 using engine::Container;
 
+/// "80", "80-90", "80/tcp".
+void check_ports(const Filters& filters, const std::string& name) {
+  for (const std::string& value : filters.values(name)) {
+    std::string_view ports = std::string_view(value).substr(0, value.find('/'));
+    std::string_view protocol = std::string_view(value).substr(std::min(ports.size() + 1, value.size()));
+    bool is_range = !ports.empty() && ports.size() <= 11 && ports.find_first_not_of("0123456789-") == std::string_view::npos &&
+                    ports.find('-') == ports.rfind('-') && ports.front() != '-' && ports.back() != '-';
+    if (!is_range || (ports.size() < value.size() && protocol != "tcp" && protocol != "udp" && protocol != "sctp")) {
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("invalid filter '{}={}': it takes a port or a range of them, with or without '/tcp', '/udp' or '/sctp'",
+                      name, value));
+    }
+  }
+}
+
 void check(const Filters& filters) {
   filters.accept_only({"ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name",
                        "network", "publish", "since", "status", "volume"});
@@ -34,6 +50,8 @@ void check(const Filters& filters) {
       throw Error(ErrorCode::kInvalidArgument, fmt::format("invalid filter 'health={}'", health));
     }
   }
+  check_ports(filters, "publish");
+  check_ports(filters, "expose");
 }
 
 /// What has to be looked up once for all containers.

@@ -25,6 +25,25 @@ bool fits_reference(const std::string& pattern, const std::string& name) {
          ::fnmatch(pattern.c_str(), repository.c_str(), FNM_PATHNAME) == 0;
 }
 
+/// fnmatch(3) takes what is no pattern for letters; Docker refuses it.
+void check_patterns(const std::vector<std::string>& patterns) {
+  for (const std::string& pattern : patterns) {
+    bool escaped = false;
+    bool in_class = false;
+    for (char letter : pattern) {
+      if (escaped) {
+        escaped = false;
+        continue;
+      }
+      escaped = letter == '\\';
+      in_class = in_class ? letter != ']' : letter == '[';
+    }
+    if (escaped || in_class) {
+      throw Error(ErrorCode::kInvalidArgument, fmt::format("invalid filter 'reference={}': syntax error in pattern", pattern));
+    }
+  }
+}
+
 /// Leaves the image only the names that fit the filter, as Docker lists it. False where none does.
 bool keep_references(Image& image, const Filters& filters) {
   const auto& patterns = filters.values("reference");
@@ -98,6 +117,7 @@ json to_json(const std::vector<image::Removal>& removals) {
 void images_list(Request& request) {
   Filters filters = Filters::parse(request.query.get("filters"));
   filters.accept_only({"before", "dangling", "id", "label", "reference", "since", "until"});
+  check_patterns(filters.values("reference"));
   image::ImageStore& images = request.engine.images();
   Bounds bounds = look_up(images, filters);
   json answer = json::array();

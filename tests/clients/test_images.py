@@ -139,6 +139,11 @@ def test_images_by_name_and_filter(docker):
     docker.ok("rmi", "other/name:x")
 
 
+@pytest.mark.parametrize("pattern", ["[", "busy[bo", "x\\"])
+def test_a_filter_that_is_no_pattern(docker, pattern):
+    docker.fails("images", "--filter", f"reference={pattern}", code=1, match="syntax error in pattern")
+
+
 def test_tag_and_untag(docker):
     docker.ok("tag", IMAGE, "copy")
     assert docker.format("copy:latest", "{{.Id}}") == docker.format(IMAGE, "{{.Id}}")
