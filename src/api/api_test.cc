@@ -151,6 +151,9 @@ TEST(TimestampsTest, ReadsInstants) {
   EXPECT_EQ(parse_instant("1970-01-02", "since", time), TimePoint(24h));
   EXPECT_EQ(parse_instant("1970-01-01T00:00:01+00:00", "since", time), TimePoint(1s));
   EXPECT_EQ(parse_instant("0", "since", time), std::nullopt);
+  EXPECT_EQ(parse_instant("32472144000.000000000", "since", time), TimePoint(9'000'000'000s));  // the year 2999
+  EXPECT_EQ(parse_instant("9999-12-31T00:00:00Z", "since", time), TimePoint(9'000'000'000s));
+  EXPECT_EQ(parse_instant("0001-01-01T00:00:00Z", "since", time), TimePoint(-9'000'000'000s));
   for (const char* text : {"x", "10x", "1h2", "-5m", "99999999999999999999", "1e9", "now"}) {
     EXPECT_THROW(parse_instant(text, "since", time), Error) << text;
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 
@@ -11,7 +12,7 @@ namespace bulkhead::api {
 namespace {
 using std::chrono::nanoseconds;
 
-constexpr int64_t kMaximumSeconds = 9'000'000'000;  // what fits a count of nanoseconds, with room
+constexpr int64_t kMaximumSeconds = 9'000'000'000;  // what fits a count of nanoseconds, with room: the year 2255
 
 bool take_number(std::string_view& text, int64_t& value) {
   auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -38,9 +39,10 @@ nanoseconds take_fraction(std::string_view& text) {
 
 std::optional<TimePoint> unix_time(std::string_view text) {
   int64_t seconds = 0;
-  if (!take_number(text, seconds) || seconds > kMaximumSeconds || seconds < -kMaximumSeconds) {
+  if (!take_number(text, seconds)) {
     return std::nullopt;
   }
+  seconds = std::clamp(seconds, -kMaximumSeconds, kMaximumSeconds);
   nanoseconds fraction = take_fraction(text);
   return text.empty() ? std::optional(TimePoint(std::chrono::seconds(seconds) + fraction)) : std::nullopt;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 
@@ -51,7 +52,10 @@ std::optional<TimePoint> parse_rfc3339(std::string_view text) {
     }
     offset = (hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
   }
-  return TimePoint(std::chrono::seconds(timegm(&parts) - offset) + std::chrono::nanoseconds(nanoseconds));
+  // SECURITY: an image's dates are its maker's; what doesn't fit a count of nanoseconds is the last (or first) that does.
+  constexpr int64_t kMaximumSeconds = 9'000'000'000;
+  int64_t seconds = std::clamp<int64_t>(timegm(&parts) - offset, -kMaximumSeconds, kMaximumSeconds);
+  return TimePoint(std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanoseconds));
 }
 
 }  // namespace bulkhead
