@@ -88,7 +88,7 @@ json image_details(const image::Image& image, int minor) {
                {"RepoDigests", image.digests},
                {"Parent", ""},
                {"Comment", image.comment},
-               {"Created", image.created},
+               {"Created", image.created.empty() ? "0001-01-01T00:00:00Z" : image.created},
                {"DockerVersion", image.docker_version},
                {"Author", image.author},
                {"Config", config(image.config)},
