@@ -4,6 +4,7 @@
 #include "compat/windows_text.h"
 #include "engine/create_defaults.h"
 #include "engine/engine_state.h"
+#include "engine/log_rotation.h"
 #include "engine/names.h"
 #include "engine/resource_bounds.h"
 #include "engine/spec_builder.h"
@@ -68,6 +69,7 @@ policy::Mode Engine::State::usual_mode() const {
 
 Container Engine::State::define(const CreateRequest& request, std::vector<std::string>& warnings) {
   check_resources(request.host_config);
+  log_rotation(request.host_config.log_options);
   image::Image image = images.find(request.config.image);
   check_platform(request, image);
   check_operating_system(request.config.image, image);
@@ -94,7 +96,8 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
   }
   if (has_healthcheck(image.config) && !request.config.no_healthcheck) {
     warnings.push_back(
-        "The image's HEALTHCHECK is not run by this engine: the container has no health status. Use --no-healthcheck to be told "
+        "The image's HEALTHCHECK is not run by this engine: the container has no health status. Use --no-healthcheck to be "
+        "told "
         "no more.");
   }
   for (const std::string& volume : request.config.volumes) {

@@ -5,6 +5,7 @@
 #include <future>
 
 #include "engine/engine_state.h"
+#include "engine/log_rotation.h"
 #include "engine/name_files.h"
 #include "engine/origins.h"
 #include "engine/spec_builder.h"
@@ -15,32 +16,6 @@
 
 namespace bulkhead::engine {
 namespace {
-
-int64_t parse_size(const std::string& text) {
-  size_t used = 0;
-  int64_t number = 0;
-  try {
-    number = std::stoll(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  std::string unit = text.substr(used);
-  int64_t factor = 0;
-  if (unit.empty() || unit == "b") {
-    factor = 1;
-  } else if (unit == "k" || unit == "kb" || unit == "K") {
-    factor = 1LL << 10;
-  } else if (unit == "m" || unit == "mb" || unit == "M") {
-    factor = 1LL << 20;
-  } else if (unit == "g" || unit == "gb" || unit == "G") {
-    factor = 1LL << 30;
-  }
-  if (used == 0 || number <= 0 || factor == 0 || number > (1LL << 50) / factor) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("invalid size '{}' in a log option: use a number with k, m or g", text));
-  }
-  return number * factor;
-}
 
 /// Percent-encodes what a path in a stream URI can't hold as it is.
 std::string uri_path(const std::string& path) {
@@ -58,15 +33,8 @@ task::Stdio stdio_of(const Container& container) {
   if (container.host_config.log_driver == "none") {
     stdio.out = "attach:";
   } else {
-    const auto& options = container.host_config.log_options;
-    std::string query;
-    if (auto size = options.find("max-size"); size != options.end()) {
-      query += fmt::format("?max-size={}", parse_size(size->second));
-    }
-    if (auto files = options.find("max-file"); files != options.end()) {
-      query += fmt::format("{}max-file={}", query.empty() ? "?" : "&", files->second);
-    }
-    stdio.out = fmt::format("json-file://{}{}", uri_path(container.log_path), query);
+    stdio.out =
+        fmt::format("json-file://{}{}", uri_path(container.log_path), log_rotation(container.host_config.log_options).query());
   }
   // The json-file log takes standard error with it.
   stdio.err = container.config.tty || stdio.out != "attach:" ? "" : stdio.out;

@@ -48,6 +48,7 @@ def test_since_and_until(docker):
     assert docker.ok("logs", "--until", between, name) == "early"
     assert docker.ok("logs", "--since", "1h", name).split() == ["early", "late"]
     assert docker.ok("logs", "--since", str(int(time.time()) + 1000), name) == ""
+    assert docker.ok("logs", "--since", "2999-01-01", name) == ""
 
 
 def test_follow_until_the_end(docker):
@@ -124,9 +125,9 @@ def test_rotation(docker):
     assert lines[-1] == "line 1999" and lines == [f"line {number}" for number in range(2000 - len(lines), 2000)] and len(lines) > 200
 
 
-@pytest.mark.parametrize("option", ["max-size=x", "max-file=0", "nonsense=1"])
-def test_bad_log_options(docker, option):
-    docker.fails("run", "--rm", "--log-opt", option, IMAGE, "true", code=125)
+@pytest.mark.parametrize("option, message", [("max-size=x", "x"), ("max-file=0", "max-file cannot be less than 1"), ("nonsense=1", "nonsense")])
+def test_bad_log_options(docker, option, message):
+    docker.fails("run", "--rm", "--log-opt", option, IMAGE, "true", code=125, match=message)
 
 
 def test_driver_none(docker):
