@@ -81,7 +81,10 @@ void read_restart_policy(JsonObject& host, RestartPolicy& policy) {
   if (std::find(kNames.begin(), kNames.end(), policy.name) == kNames.end()) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("invalid restart policy '{}'", policy.name));
   }
-  if (policy.maximum_retry_count < 0 || (policy.maximum_retry_count > 0 && policy.name != "on-failure")) {
+  if (policy.maximum_retry_count < 0) {
+    throw Error(ErrorCode::kInvalidArgument, "invalid restart policy: maximum retry count cannot be negative");
+  }
+  if (policy.maximum_retry_count > 0 && policy.name != "on-failure") {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("maximum retry count cannot be used with restart policy '{}'", policy.name));
   }

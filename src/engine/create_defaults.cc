@@ -25,6 +25,16 @@ void merge_environment(std::vector<std::string>& environment, const std::vector<
   }
 }
 
+/// The request's and the image's. Docker's words for the name.
+void check_environment(const std::vector<std::string>& environment) {
+  for (const std::string& assignment : environment) {
+    if (variable_name(assignment).empty()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("invalid environment variable: '{}': environment variable name can't be empty", assignment));
+    }
+  }
+}
+
 void merge_command(ContainerConfig& config, const image::ProcessDefaults& defaults) {
   bool own_entrypoint = config.entrypoint && !config.entrypoint->empty();
   if (!own_entrypoint) {
@@ -43,6 +53,7 @@ void merge_command(ContainerConfig& config, const image::ProcessDefaults& defaul
 
 void merge_defaults(ContainerConfig& config, const image::ProcessDefaults& defaults) {
   merge_environment(config.env, defaults.env);
+  check_environment(config.env);
   merge_command(config, defaults);
   if (config.user.empty()) {
     config.user = defaults.user;
@@ -66,7 +77,7 @@ void set_command(Container& container) {
   if (container.config.cmd) {
     words.insert(words.end(), container.config.cmd->begin(), container.config.cmd->end());
   }
-  if (words.empty() || (words.size() == 1 && words[0].empty())) {
+  if (words.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "No command specified: give one after the image's name");
   }
   container.path = words[0];

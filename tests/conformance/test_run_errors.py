@@ -58,6 +58,14 @@ def test_bad_options(docker, api, options, message):
     assert not leftover
 
 
+def test_negative_retries(docker):
+    docker.fails("run", "--restart", "on-failure:-1", IMAGE, "true", code=125, match="cannot be negative")
+
+
+def test_an_empty_word_is_no_command(docker):
+    docker.fails("run", "--rm", IMAGE, "", code=127, match='exec: "": executable file not found')
+
+
 def test_unknown_restart_policy(docker):
     docker.fails("run", "--restart", "sometimes", IMAGE, "true", code=125, match="restart policy")
 
