@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <vector>
@@ -24,11 +25,15 @@ StatusError refused(const boost::system::error_code& code, size_t head_limit) {
 /// RFC 9112, section 3.2.2: a server takes "http://host/path" too.
 void take_absolute_form(RequestHead& head) {
   std::string_view target = head.target;
-  size_t scheme = target.starts_with('/') ? std::string_view::npos : target.find("://");
-  if (scheme == std::string_view::npos) {
+  size_t authority = target.starts_with('/') ? std::string_view::npos : target.find("://");
+  if (authority == std::string_view::npos) {
     return;
   }
-  size_t authority = scheme + 3;
+  auto is_scheme = [&](std::string_view name) { return boost::beast::iequals(name, target.substr(0, authority)); };
+  if (!is_scheme("http") && !is_scheme("https")) {
+    return;
+  }
+  authority += 3;
   size_t path = std::min(target.find_first_of("/?", authority), target.size());
   std::string rest(target.substr(path));
   // SECURITY: it replaces the field Host, by which requests of web pages are told.

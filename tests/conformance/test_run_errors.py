@@ -62,6 +62,11 @@ def test_negative_retries(docker):
     docker.fails("run", "--restart", "on-failure:-1", IMAGE, "true", code=125, match="cannot be negative")
 
 
+def test_a_variable_without_a_name(docker, api):
+    answer = api.post("/containers/create", {"Image": IMAGE, "Cmd": ["true"], "Env": ["=x"]})
+    assert answer.status == 400 and "environment variable" in answer.message
+
+
 def test_an_empty_word_is_no_command(docker):
     docker.fails("run", "--rm", IMAGE, "", code=127, match='exec: "": executable file not found')
 
