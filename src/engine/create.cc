@@ -96,9 +96,8 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
   }
   if (has_healthcheck(image.config) && !request.config.no_healthcheck) {
     warnings.push_back(
-        "The image's HEALTHCHECK is not run by this engine: the container has no health status. Use --no-healthcheck to be "
-        "told "
-        "no more.");
+        "The image's HEALTHCHECK is not run by this engine: the container has no health status. With --no-healthcheck nothing "
+        "is said of it.");
   }
   for (const std::string& volume : request.config.volumes) {
     warnings.push_back(
