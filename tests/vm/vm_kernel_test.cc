@@ -332,6 +332,19 @@ TEST_F(VmTest, ANetworkNamespaceIsOneVmsAlone) {
   first->destroy();
 }
 
+TEST_F(VmTest, ANetworkThatAVmHadIsTheNextVms) {
+  std::string netns = make_network(id_);
+  auto remove = ScopeGuard([&] { output_of(fmt::format("ip netns del {0}; ip netns del {0}h", id_)); });
+  // One way to a VM failed after it was tied to the network, and undid that.
+  ASSERT_EQ(output_of(fmt::format("(tc -n {0} qdisc add dev eth0 ingress && tc -n {0} qdisc del dev eth0 ingress) 2>&1", id_)),
+            "");
+  oci::Spec spec = make_spec(shell("ping -c 1 -W 2 10.99.0.1"));
+  spec.linux_.namespaces[1].path = netns;
+  std::string output;
+  EXPECT_EQ(run(spec, output).code, 0);
+  EXPECT_THAT(output, HasSubstr(" 0% packet loss"));
+}
+
 TEST_F(VmTest, BindMountsAreSeenFromBothSides) {
   make_folders(folder_ / "writable");
   make_folders(folder_ / "readable");

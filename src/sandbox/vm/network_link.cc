@@ -176,7 +176,9 @@ void redirect(NetlinkBatch& batch, int from, int to) {
 
 void undo_redirect(NetlinkSocket& socket, int link) {
   NetlinkBatch batch;
-  tcmsg qdisc{.tcm_family = AF_UNSPEC, .tcm_ifindex = link, .tcm_handle = kIngress, .tcm_parent = TC_H_INGRESS};
+  // By its place, not by its handle: where one was and has gone, the kernel has another's handle there to compare with, and
+  // answers EINVAL (tc_get_qdisc) instead of ENOENT.
+  tcmsg qdisc{.tcm_family = AF_UNSPEC, .tcm_ifindex = link, .tcm_handle = 0, .tcm_parent = TC_H_INGRESS};
   batch.request(RTM_DELQDISC, 0, qdisc, "stop watching what arrives at a link");
   socket.execute(std::move(batch), linux::Missing::kFine);
 }
