@@ -367,6 +367,21 @@ TEST_F(VmStartTest, AVmThatDiedWaitingIsPassedOver) {
   EXPECT_EQ(output, "fine\n");
 }
 
+TEST_F(VmStartTest, VmsThatHangWaitingAreNotWaitedForOneByOne) {
+  start_keeper(3);
+  std::vector<pid_t> waiting = linux::Cgroup(keeper_->cgroup()).processes();
+  ASSERT_EQ(waiting.size(), 3U);
+  auto hang = [&](int signal) { std::for_each(waiting.begin(), waiting.end(), [&](pid_t pid) { ::kill(pid, signal); }); };
+  hang(SIGSTOP);
+  auto go_on = ScopeGuard([&] { hang(SIGCONT); });
+  std::string output;
+  auto begin = steady_clock::now();
+  EXPECT_EQ(run_by(Start::kPool, make_spec(shell("echo fine")), output).code, 0);
+  EXPECT_EQ(output, "fine\n");
+  // An engine waits a minute for a start. Here: for one of them, 10 s, and for a clone or a boot.
+  EXPECT_LT(milliseconds_since(begin), 30'000);
+}
+
 TEST_F(VmStartTest, AChangedAgentMakesAnotherTemplate) {
   vm::Configuration with = configuration();
   std::filesystem::path copy = folder_ / "initramfs";

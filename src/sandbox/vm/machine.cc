@@ -123,14 +123,14 @@ std::unique_ptr<Machine> Machine::start(const Configuration& configuration, Mach
   return machine;
 }
 
-std::unique_ptr<Machine> Machine::adopt(const Configuration& configuration, WarmMachine warm) {
+std::unique_ptr<Machine> Machine::adopt(WarmMachine warm, std::chrono::milliseconds patience) {
   std::unique_ptr<Machine> machine(new Machine());
   machine->parent_ = Parent::kAnother;
   machine->pid_ = warm.pid;
   machine->pidfd_ = std::move(warm.pidfd);
   machine->agent_ = std::move(warm.agent);
   machine->changes_ = warm.changes;
-  machine->qmp_ = std::make_unique<Qmp>(Qmp::adopt(std::move(warm.monitor), configuration.boot_timeout));
+  machine->qmp_ = std::make_unique<Qmp>(Qmp::adopt(std::move(warm.monitor), patience));
   return machine;
 }
 

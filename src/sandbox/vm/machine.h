@@ -59,8 +59,9 @@ class Machine {
   /// A machine in the state in which the template was saved; the guest runs when this returns. `request` has the template's
   /// shape.
   static std::unique_ptr<Machine> clone(const Configuration& configuration, MachineRequest request, const Template& from);
-  /// Takes a machine over: it ends with this object from now on.
-  static std::unique_ptr<Machine> adopt(const Configuration& configuration, WarmMachine warm);
+  /// Takes a machine over: it ends with this object from now on. `patience`: for each of QEMU's answers, until it is changed.
+  static std::unique_ptr<Machine> adopt(WarmMachine warm, std::chrono::milliseconds patience);
+  void set_patience(std::chrono::milliseconds patience) { qmp_->set_timeout(patience); }
   /// Gives it away instead. Throws kConflict where QMP is in use; it is ended then.
   WarmMachine give_away();
   /// Kills what lives.

@@ -41,6 +41,7 @@ class Qmp {
   static Qmp adopt(UniqueFd socket, std::chrono::milliseconds timeout);
   /// The socket again, for another Qmp. Throws kConflict where half a message was read.
   UniqueFd release();
+  void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
 
   /// The command's "return". Throws kInternal with QEMU's words, kUnavailable where QEMU is gone, kDeadlineExceeded.
   nlohmann::json execute(const char* command, const nlohmann::json& arguments);

@@ -84,7 +84,7 @@ class Starter {
   }
 
  private:
-  // A clone runs a kernel that booted already: its agent answers at once, or never.
+  // A clone runs a kernel that booted already: its agent answers at once, or never. So does QEMU where it waited.
   static constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(10);
 
   RunningVm start() {
@@ -92,11 +92,13 @@ class Starter {
       KeeperRequest request = keeper_request();
       KeeperAnswer answer = ask(request, request.wanted);
       for (int tries = 0; std::holds_alternative<WarmMachine>(answer); ++tries) {
-        if (auto vm = attempt("a waiting VM", [&] { return take(std::get<WarmMachine>(std::move(answer))); })) {
+        bool hung = false;
+        if (auto vm = attempt("a waiting VM", [&] { return take(std::get<WarmMachine>(std::move(answer)), hung); })) {
           return std::move(*vm);
         }
         request.container.clear();
-        answer = ask(request, tries == 0 ? Wanted::kWarm : Wanted::kTemplate);
+        // One that hangs took all the patience that there is; the others may hang too.
+        answer = ask(request, tries == 0 && !hung ? Wanted::kWarm : Wanted::kTemplate);
       }
       if (const auto* saved = std::get_if<Template>(&answer)) {
         bool is_broken = false;
@@ -158,12 +160,22 @@ class Starter {
     }
   }
 
+  /// `hung`: it failed by not answering.
+  RunningVm take(WarmMachine warm, bool& hung) const {
+    try {
+      return take(std::move(warm));
+    } catch (const Error& error) {
+      hung = error.code() == ErrorCode::kDeadlineExceeded;
+      throw;
+    }
+  }
+
   RunningVm take(WarmMachine warm) const {
     RunningVm vm;
     UniqueFd network_namespace = std::move(warm.network_namespace);
     UniqueFd prepared = std::move(warm.scratch);
     note_adopted(spec_.state_folder, warm.pid);
-    vm.machine = Machine::adopt(configuration_, std::move(warm));
+    vm.machine = Machine::adopt(std::move(warm), kPatience);
     // The host's kernel takes its time for the first (docs/decisions/0003); the guest does its part meanwhile.
     vm.enters_cgroup = std::async(std::launch::async, [&cgroup = cgroup_, pid = vm.machine->pid()] { cgroup.add(pid); });
     std::future<void> connected;
@@ -186,6 +198,7 @@ class Starter {
     if (connected.valid()) {
       connected.get();
     }
+    vm.machine->set_patience(configuration_.boot_timeout);  // a later stop writes to the disk what is on its way there
     return vm;
   }
 
