@@ -109,6 +109,7 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
   }
   check_options(container);
   container.mounts = resolve_mounts(container.host_config);
+  check_sources(container.host_config.isolation, mode, container.host_config);
   container.image_id = image.id;
   container.chain_ids = image.chain_ids;
   std::filesystem::path folder = container_folder(container.id);

@@ -1,11 +1,17 @@
 #include "engine/isolation_modes.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/sysinfo.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "engine/mount_requests.h"
+#include "linux/idmapped_mount.h"
+#include "oci/container_defaults.h"
 #include "support/error.h"
+#include "support/files.h"
 
 namespace bulkhead::engine {
 namespace {
@@ -92,6 +98,49 @@ void check_mode(const std::string& mode, const task::IsolationDescription& descr
                 fmt::format("--storage-opt size is not possible with --isolation={}: folders on the host's file system have no "
                             "limit of their own. Leave it out, or use --isolation=hyperv, where a container has a disk",
                             mode));
+  }
+}
+
+namespace {
+
+/// Tries it: which file systems can is another list for each kernel, and what is mounted below counts too.
+void check_source(const MountRequest& request, const UniqueFd& user_namespace) {
+  const std::string& source = request.view.source;
+  if (oci::is_name_file(request.view.destination)) {  // a copy of it goes to the VM
+    if (!std::filesystem::is_regular_file(source) &&
+        !std::filesystem::is_character_file(source)) {  // /dev/null is an empty one
+      throw Error(ErrorCode::kNotSupported, "it is no file, and nothing else can be there");
+    }
+    return;
+  }
+  auto depth = request.recursive ? linux::Depth::kWithMountsBelow : linux::Depth::kOne;
+  linux::make_idmapped_mount(open_file(source, O_PATH), depth, 0, user_namespace);
+}
+
+}  // namespace
+
+void check_sources(const std::string& mode, const task::IsolationDescription& description, const HostConfig& host_config) {
+  if (!description.own_kernel) {
+    return;
+  }
+  constexpr uid_t kNobodys = 0x70000000;  // never written anywhere
+  UniqueFd user_namespace;
+  for (const MountRequest& request : mount_requests(host_config)) {
+    if (request.view.type != "bind") {
+      continue;
+    }
+    if (!user_namespace) {
+      user_namespace = linux::make_user_namespace(kNobodys, 1);
+    }
+    try {
+      check_source(request, user_namespace);
+    } catch (const Error& error) {
+      throw error.code() != ErrorCode::kNotSupported
+          ? error.wrap(fmt::format("try to share '{}' with a VM", request.view.source))
+          : Error(error.code(), fmt::format("a bind mount of '{}' at '{}' is not possible with --isolation={}: {}. Leave it "
+                                            "out, or use --isolation=process",
+                                            request.view.source, request.view.destination, mode, error.message()));
+    }
   }
 }
 

@@ -30,5 +30,7 @@ class IsolationModes {
 
 /// Throws kNotSupported naming the option of a create request that this mode can't give, the reason and the way out.
 void check_mode(const std::string& mode, const task::IsolationDescription& description, const HostConfig& host_config);
+/// The same of the sources of its bind mounts, which must be there. A start tries it again: what is there may change.
+void check_sources(const std::string& mode, const task::IsolationDescription& description, const HostConfig& host_config);
 
 }  // namespace bulkhead::engine

@@ -51,6 +51,10 @@ std::vector<Mount> name_file_mounts(const NameFiles& files) {
   return mounts;
 }
 
+bool is_name_file(const std::string& destination) {
+  return destination == "/etc/resolv.conf" || destination == "/etc/hostname" || destination == "/etc/hosts";
+}
+
 std::vector<std::string> default_masked_paths() {
   return {"/proc/acpi",
           "/proc/asound",

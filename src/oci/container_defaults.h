@@ -27,6 +27,8 @@ Mount message_queue_mount();
 /// `size` in bytes.
 Mount shared_memory_mount(int64_t size = kDefaultSharedMemory);
 std::vector<Mount> name_file_mounts(const NameFiles& files);
+/// Whether one of them belongs there.
+bool is_name_file(const std::string& destination);
 /// What is hidden and what can't be written of /proc and /sys, as the newest Docker has it, but for what differs from host to
 /// host.
 std::vector<std::string> default_masked_paths();

@@ -1,8 +1,11 @@
 """--isolation: what Linux engines did not have so far."""
+import contextlib
 import os
 import pathlib
 import re
 import signal
+import socket
+import subprocess
 
 import pytest
 
@@ -46,6 +49,32 @@ def test_what_a_vm_cannot_have_is_refused_at_create(docker, api, option):
     message = docker.fails("create", "--isolation=hyperv", given, IMAGE, "true", code=1)
     assert option in message and "--isolation=process" in message
     assert api.get("/containers/json?all=1").json() == []
+
+
+@pytest.mark.parametrize("source", ["/dev", "/proc", "/sys", "/", "/dev/null", "a socket", "mounts below"])
+def test_a_source_that_a_vm_cannot_have_is_refused_at_create(docker, api, tmp_path, source):
+    """Its file system can't translate owners, or it is neither a folder nor a regular file."""
+    with contextlib.ExitStack() as stack:
+        if source == "a socket":
+            source = str(tmp_path / "socket")
+            stack.enter_context(socket.socket(socket.AF_UNIX)).bind(source)
+        elif source == "mounts below":
+            source = str(tmp_path)
+            (tmp_path / "below").mkdir()
+            subprocess.run(["mount", "-t", "proc", "none", tmp_path / "below"], check=True)
+            stack.callback(subprocess.run, ["umount", tmp_path / "below"], check=True)
+            # Without what is mounted below it is a folder like any other.
+            docker.ok("rm", docker.ok("create", "--isolation=hyperv", "--mount", f"type=bind,src={source},dst=/m,bind-nonrecursive", IMAGE, "true"))
+        message = docker.fails("create", "--isolation=hyperv", "-v", f"{source}:/m", IMAGE, "true", code=1)
+        assert f"'{source}'" in message and "'/m'" in message and "--isolation=process" in message, message
+        assert api.get("/containers/json?all=1").json() == []
+        docker.ok("create", "-v", f"{source}:/m", IMAGE, "true")
+
+
+def test_a_folder_is_no_file_of_names(docker, tmp_path):
+    message = docker.fails("create", "--isolation=hyperv", "-v", f"{tmp_path}:/etc/hosts", IMAGE, "true", code=1, match="it is no file")
+    assert str(tmp_path) in message
+    assert docker.ok("run", "--rm", "--isolation=hyperv", "-v", "/dev/null:/etc/hosts", IMAGE, "wc", "-c", "/etc/hosts") == "0 /etc/hosts"
 
 
 def test_info_shows_the_isolation(docker):

@@ -7,13 +7,11 @@
 #include <utility>
 
 #include "agent/protocol/protocol.h"
+#include "oci/container_defaults.h"
 #include "support/error.h"
 
 namespace bulkhead::sandbox::vm {
 namespace {
-
-/// Files that an engine makes for each container: the guest gets a copy, no share.
-constexpr std::array kCopied = {"/etc/resolv.conf", "/etc/hosts", "/etc/hostname"};
 
 bool has_option(const oci::Mount& mount, const char* wanted) {
   return std::find(mount.options.begin(), mount.options.end(), wanted) != mount.options.end();
@@ -49,7 +47,7 @@ void take_mounts(GuestSpec& guest) {
     if (!is_bind(mount)) {
       continue;
     }
-    if (std::find(kCopied.begin(), kCopied.end(), mount.destination) == kCopied.end()) {
+    if (!oci::is_name_file(mount.destination)) {
       guest.shares.push_back(share_of(mount, links));
       mount.source = fmt::format("{}/{}", agent::kSharesFolder, guest.shares.size() - 1);
       continue;

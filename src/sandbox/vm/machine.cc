@@ -48,8 +48,8 @@ JailSpec jail_of(const Configuration& configuration, MachineRequest& request, Or
   jail.cgroup = request.cgroup;
   jail.user = choose_jail_user();
   if (!request.shares.empty()) {
-    jail.user_namespace = make_user_namespace(jail.user);
-    jail.shares = open_shares(request.shares, jail.user_namespace.get());
+    jail.user_namespace = linux::make_user_namespace(jail.user, kJailIds);
+    jail.shares = open_shares(request.shares, jail.user_namespace);
     jail.shares_folder = kJailShares;
   }
   if (request.shape.accelerator == Accelerator::kKvm) {

@@ -5,18 +5,16 @@
 // MOUNT_ATTR_IDMAP): in them a file of uid 1000 is the guest's file of uid 1000; everywhere else QEMU is nobody.
 #pragma once
 
-#include <sys/types.h>
-
 #include <filesystem>
-#include <string>
 #include <vector>
 
+#include "linux/idmapped_mount.h"
 #include "support/unique_fd.h"
 
 namespace bulkhead::sandbox::vm {
 
 enum class Access { kReadOnly, kReadWrite };
-enum class Depth { kOne, kWithMountsBelow };
+using linux::Depth;
 /// On the way to the source; kNone: there must be none.
 enum class Links { kFollowed, kNone };
 
@@ -37,10 +35,7 @@ struct Share {
 /// Ids of one VM: the first of kJailIds.
 inline constexpr uid_t kJailIds = 65536;
 
-/// A user namespace in which 0 to 65535 are `first_id` and following on the host.
-UniqueFd make_user_namespace(uid_t first_id);
-
 /// Throws naming the source: kNotFound, or kNotSupported where its file system can't translate ids.
-std::vector<Share> open_shares(const std::vector<ShareSpec>& specs, int user_namespace);
+std::vector<Share> open_shares(const std::vector<ShareSpec>& specs, const UniqueFd& user_namespace);
 
 }  // namespace bulkhead::sandbox::vm
