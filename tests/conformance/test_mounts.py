@@ -45,6 +45,12 @@ def test_mount_syntax(docker, folder):
     assert sh(docker, "cat /m/file", "--mount", f"type=bind,src={folder},dst=/m,readonly") == "from the host"
 
 
+def test_a_source_that_does_not_fit_is_named(docker, folder):
+    result = docker("run", "--rm", "-v", f"{folder}:/etc/passwd", IMAGE, "true")
+    assert result.code in (125, 127), result
+    assert str(folder) in result.err and "/etc/passwd" in result.err and "/run/" not in result.err, result
+
+
 def test_bind_over_a_symlink_of_the_image_stays_inside(docker, folder):
     sh(docker, "true", "-v", f"{folder}:/var/run/x")
     name = docker.ok("create", "-v", f"{folder}:/m/deep/path", IMAGE, "ls", "/m/deep/path")

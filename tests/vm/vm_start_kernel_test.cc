@@ -367,6 +367,19 @@ TEST_F(VmStartTest, AVmThatDiedWaitingIsPassedOver) {
   EXPECT_EQ(output, "fine\n");
 }
 
+TEST_F(VmStartTest, OfAVmThatEndsNoMoreIsSaidThanIsKnown) {
+  start_keeper(1);
+  PipeEnds pipes = make_pipes();
+  auto sandbox = create_by(Start::kPool, make_spec(shell("echo ready; sleep 1000")), std::move(pipes.theirs));
+  sandbox->start();
+  read_until(pipes.ours.out.get(), "ready");
+  ASSERT_TRUE(is_keepers(qemu()));
+  ::kill(qemu(), SIGKILL);  // its parent alone is told by what it ended
+  ExitStatus status = await_exit(*sandbox, sandbox->init());
+  EXPECT_EQ(status.code, 255);
+  EXPECT_THAT(status.error, HasSubstr("it was killed, or failed"));
+}
+
 TEST_F(VmStartTest, VmsThatHangWaitingAreNotWaitedForOneByOne) {
   start_keeper(3);
   std::vector<pid_t> waiting = linux::Cgroup(keeper_->cgroup()).processes();

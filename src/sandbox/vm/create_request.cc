@@ -22,10 +22,16 @@ template <typename Request>
 void add_files(Request& request, const std::vector<CopiedFile>& files, Content content) {
   constexpr size_t kMaxFile = 256UL << 10;
   for (const CopiedFile& file : files) {
-    UniqueFd source = file.links == Links::kNone ? open_exact_file(file.source, O_RDONLY) : open_file(file.source, O_RDONLY);
+    int flags = O_RDONLY | O_NONBLOCK;  // to open a FIFO would wait for its writer
+    UniqueFd source = file.links == Links::kNone ? open_exact_file(file.source, flags) : open_file(file.source, flags);
     struct stat status {};
     if (::fstat(source.get(), &status) != 0) {
       throw system_error(fmt::format("stat '{}'", file.source.native()));
+    }
+    if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode)) {  // /dev/null is an empty one
+      throw Error(ErrorCode::kNotSupported,
+                  fmt::format("bind mount '{}' at '/etc/{}': the VM gets a copy there, which must be of a file",
+                              file.source.native(), file.name));
     }
     wire::File& copy = *request.add_files();
     copy.set_name(file.name);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "agent/protocol/protocol.h"
@@ -52,6 +51,7 @@ void take_mounts(GuestSpec& guest) {
       mount.source = fmt::format("{}/{}", agent::kSharesFolder, guest.shares.size() - 1);
       continue;
     }
+    // What an engine makes for each container: the guest gets a copy, no share.
     std::string name = mount.destination.substr(mount.destination.rfind('/') + 1);
     guest.files.push_back({.name = name, .source = mount.source, .links = links});
     mount.source = fmt::format("{}/{}", agent::kFilesFolder, name);
@@ -91,6 +91,21 @@ GuestSpec make_guest_spec(const oci::Spec& spec) {
   guest.spec.linux_.mount_label.clear();
   guest.spec.linux_.cgroups_path.clear();
   return guest;
+}
+
+std::string name_sources(std::string message, const GuestSpec& guest) {
+  auto name = [&](const std::string& inside, const std::filesystem::path& source) {
+    if (size_t found = message.find(inside); found != std::string::npos) {
+      message.replace(found, inside.size(), source.native());
+    }
+  };
+  for (size_t i = guest.shares.size(); i-- > 0;) {  // "/10" begins with "/1"
+    name(fmt::format("{}/{}", agent::kSharesFolder, i), guest.shares[i].source);
+  }
+  for (const CopiedFile& file : guest.files) {
+    name(fmt::format("{}/{}", agent::kFilesFolder, file.name), file.source);
+  }
+  return message;
 }
 
 RootDiskPaths root_disks_of(const std::vector<Mount>& rootfs) {

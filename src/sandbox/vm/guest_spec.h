@@ -32,6 +32,9 @@ struct GuestSpec {
 /// Throws kNotSupported naming what a VM can't have.
 GuestSpec make_guest_spec(const oci::Spec& spec);
 
+/// What a guest says about a mount, with the host's name of its source. Each is named once at most.
+std::string name_sources(std::string message, const GuestSpec& guest);
+
 struct RootDiskPaths {
   std::filesystem::path image, scratch;
 };

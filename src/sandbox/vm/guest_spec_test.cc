@@ -1,5 +1,6 @@
 #include "sandbox/vm/guest_spec.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -63,6 +64,19 @@ TEST(GuestSpecTest, FilesOfTheEngineAreCopiedAndOtherBindsShared) {
   EXPECT_EQ(guest.shares[1].access, Access::kReadWrite);
   EXPECT_EQ(guest.shares[1].depth, Depth::kWithMountsBelow);
   EXPECT_EQ(guest.spec.mounts[3].source, "/run/shares/1");
+}
+
+TEST(GuestSpecTest, ASourceHasTheHostsNameInWhatAGuestSays) {
+  oci::Spec spec = plain_spec();
+  for (int i = 0; i < 11; ++i) {
+    spec.mounts.push_back({.destination = fmt::format("/m{}", i), .type = "bind", .source = fmt::format("/host/{}", i)});
+  }
+  spec.mounts.push_back({.destination = "/etc/hosts", .type = "bind", .source = "/host/hosts"});
+  GuestSpec guest = make_guest_spec(spec);
+  EXPECT_EQ(name_sources("mount '/run/shares/10' on '/m10'", guest), "mount '/host/10' on '/m10'");
+  EXPECT_EQ(name_sources("mount '/run/shares/1' on '/m1'", guest), "mount '/host/1' on '/m1'");
+  EXPECT_EQ(name_sources("mount '/run/files/hosts' on '/etc/hosts'", guest), "mount '/host/hosts' on '/etc/hosts'");
+  EXPECT_EQ(name_sources("nothing of it", guest), "nothing of it");
 }
 
 TEST(GuestSpecTest, WhatOnlyTheHostKnowsStaysThere) {

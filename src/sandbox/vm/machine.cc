@@ -212,7 +212,8 @@ std::string Machine::why_lost() {
   if (reason == "guest-shutdown") {
     return "the guest shut down";
   }
-  return parent_ == Parent::kThis ? fmt::format("QEMU exited with status {}", result->code) : "QEMU was ended from outside";
+  return parent_ == Parent::kThis ? fmt::format("QEMU exited with status {}", result->code)
+                                  : "QEMU ended and gave no reason: it was killed, or failed at what the guest did";
 }
 
 }  // namespace bulkhead::sandbox::vm

@@ -87,7 +87,11 @@ void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
   if (!created_) {
     wire::CreateRequest request = make_create_request(id_, guest, spec.cache_folder);
     set_streams(request, *init_);
-    call("Create", request);
+    try {
+      call("Create", request);
+    } catch (const Error& error) {
+      throw Error(error.code(), name_sources(error.message(), guest));
+    }
   }
   init_->begin();
 }
