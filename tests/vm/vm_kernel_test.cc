@@ -189,6 +189,27 @@ TEST_F(VmTest, LimitsHoldInside) {
   EXPECT_TRUE(status.out_of_memory);
 }
 
+/// Of QEMU, by the host: quota and period.
+std::string processor_limit(const std::string& id) {
+  return output_of(
+      "find /sys/fs/cgroup -path '*/bulkhead/" + id +
+      "/*' '(' -name cpu.max -o -name cpu.cfs_quota_us -o -name cpu.cfs_period_us ')' | sort -r | xargs cat | xargs");
+}
+
+TEST_F(VmTest, TheHostHoldsTheGuestToItsProcessorTime) {
+  oci::Spec spec = make_spec(shell("sleep 1000"));
+  spec.linux_.resources.cpu_quota = 25'000;
+  spec.linux_.resources.cpu_period = 50'000;
+  auto sandbox = create(std::move(spec), {});
+  sandbox->start();
+  EXPECT_EQ(processor_limit(id_), "50000 50000\n");
+  oci::Resources more;
+  more.cpu_quota = 40'000;
+  sandbox->update(more);
+  EXPECT_EQ(processor_limit(id_), "65000 50000\n");
+  sandbox->destroy();
+}
+
 TEST_F(VmTest, PauseStopsTheMachine) {
   PipeEnds pipes = make_pipes();
   auto sandbox = create(make_spec(shell("while :; do echo tick; sleep 0.05; done")), std::move(pipes.theirs));

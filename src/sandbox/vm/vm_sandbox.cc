@@ -49,7 +49,8 @@ VmSandbox::VmSandbox(const Configuration& configuration, SandboxSpec spec)
     : configuration_(configuration),
       id_(spec.id),
       staging_(spec.state_folder / "vm-root"),
-      cgroup_(cgroup_of(spec.id, spec.spec)) {
+      cgroup_(cgroup_of(spec.id, spec.spec)),
+      asked_(spec.spec.linux_.resources) {
   GuestSpec guest = make_guest_spec(spec.spec);
   auto undo = ScopeGuard([this] {
     try {
@@ -149,10 +150,26 @@ void VmSandbox::start() {
     if (enters_cgroup_.valid()) {
       enters_cgroup_.get();  // the host's limits on QEMU hold from here on; the container's own, in the guest, always have
     }
+    limit_processor_time();
   } catch (...) {
     lose();
     throw;
   }
+}
+
+/// Not before, which would only make the start slower. SECURITY: a guest is not relied on to hold its container to the limit;
+/// beyond it there is half a processor, for what its kernel and QEMU do beside the container.
+void VmSandbox::limit_processor_time() {
+  constexpr uint64_t kUsualPeriod = 100'000;  // microseconds (kernel: Documentation/scheduler/sched-bwc.rst)
+  int64_t quota = asked_.cpu_quota.value_or(0);
+  if (quota == 0) {
+    return;
+  }
+  uint64_t period = asked_.cpu_period.value_or(0) == 0 ? kUsualPeriod : *asked_.cpu_period;
+  oci::Resources host;
+  host.cpu_period = period;
+  host.cpu_quota = quota < 0 ? -1 : quota + static_cast<int64_t>(period / 2);
+  cgroup_.apply(host);
 }
 
 StartedProcess& VmSandbox::exec(const std::string& exec_id, const oci::Process& process, ProcessIo io) {
@@ -276,6 +293,11 @@ void VmSandbox::update(const oci::Resources& resources) {
   host.cpuset_cpus = resources.cpuset_cpus;
   host.cpuset_mems = resources.cpuset_mems;
   cgroup_.apply(host);
+  if (resources.cpu_quota || resources.cpu_period) {
+    asked_.cpu_quota = resources.cpu_quota ? resources.cpu_quota : asked_.cpu_quota;
+    asked_.cpu_period = resources.cpu_period ? resources.cpu_period : asked_.cpu_period;
+    limit_processor_time();
+  }
 }
 
 Statistics VmSandbox::statistics() {

@@ -58,6 +58,7 @@ class VmSandbox final : public Sandbox {
   void need_running() const;
   void kill_init(const google::protobuf::MessageLite& request);
   void lose();
+  void limit_processor_time();
   void measure_guest(facts::Wall& wall);
   void release_guest();
 
@@ -65,6 +66,7 @@ class VmSandbox final : public Sandbox {
   std::string id_;
   std::filesystem::path staging_;
   linux::Cgroup cgroup_;
+  oci::Resources asked_;  // the container's limits, of which the host's part holds from `start` on
   std::unique_ptr<NetworkLink> network_;
   std::future<void> enters_cgroup_;  // see RunningVm
   std::unique_ptr<Machine> machine_;
