@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from support.client import wait_until
+
 IMAGE = "busybox:1"
 
 
@@ -21,6 +23,22 @@ def folder(tmp_path):
 def test_bind_both_ways(docker, folder):
     assert sh(docker, "cat /m/file; echo back >/m/new", "-v", f"{folder}:/m") == "from the host"
     assert (folder / "new").read_text() == "back\n"
+
+
+@pytest.mark.parametrize("host", ["appends", "cuts"])
+def test_an_open_log_that_the_host_changes(docker, folder, host):
+    """What one side did to an open file the other takes into account: cache=none of a VM's shares (docs/hyperv-mounts.md)."""
+    script = "exec >>/m/log; echo one; touch /m/ready; while [ ! -e /m/go ]; do sleep 0.05; done; echo two"
+    name = docker.ok("run", "-d", "-v", f"{folder}:/m", IMAGE, "sh", "-c", script)
+    wait_until((folder / "ready").exists)
+    if host == "appends":
+        with open(folder / "log", "a", encoding="ascii") as log:
+            log.write("host\n")
+    else:
+        os.truncate(folder / "log", 0)
+    (folder / "go").touch()
+    assert docker.ok("wait", name) == "0"
+    assert (folder / "log").read_text() == ("one\nhost\ntwo\n" if host == "appends" else "two\n")
 
 
 def test_bind_read_only(docker, folder):

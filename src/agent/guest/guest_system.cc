@@ -125,7 +125,9 @@ void configure_guest(const wire::ConfigureRequest& request) {
 
 void mount_shares() {
   make_folders(kSharesFolder);
-  // No cache: changes are seen from both sides at once. The guest's kernel checks permissions by the file's mode.
+  // No cache: changes are seen from both sides at once. cache=mmap,directio would allow MAP_SHARED for writing, but Linux 6.12
+  // then opens for writing only without O_APPEND, and writes where it believes the end to be (docs/hyperv-mounts.md).
+  // The guest's kernel checks permissions by the file's mode.
   if (::mount(kShareTag, kSharesFolder, "9p", 0, "trans=virtio,version=9p2000.L,msize=131072,cache=none,access=client") != 0) {
     throw system_error("mount the host's shared folders");
   }
