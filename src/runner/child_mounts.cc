@@ -55,7 +55,7 @@ void apply_attributes(const Child& child, const PlannedMount& mount, uint32_t in
     check(child, set_attributes(mount.fd, mount.recursive_set, mount.recursive_clear, 0, true), Step::kMountAttributes, index);
   }
   if (mount.propagation != 0) {
-    check(child, set_attributes(mount.fd, 0, 0, mount.propagation, mount.recursive_propagation), Step::kMountAttributes, index);
+    check(child, set_attributes(mount.fd, 0, 0, mount.propagation, true), Step::kMountAttributes, index);
   }
 }
 

@@ -12,9 +12,6 @@ namespace {
 
 void mount_rootfs(const Child& child) {
   const ContainerPlan& container = *child.plan.container;
-  if (container.private_parent != nullptr) {
-    check(child, ::mount(nullptr, container.private_parent, nullptr, MS_PRIVATE, nullptr), Step::kPropagation);
-  }
   uint32_t index = 0;
   for (const RootfsMount& mount : container.rootfs_mounts) {
     check(child, ::mount(mount.source, container.rootfs, mount.type, mount.flags, mount.data), Step::kRootfsMount, index);
@@ -32,15 +29,10 @@ void mount_rootfs(const Child& child) {
   }
 }
 
-void pivot(Child& child) {
-  const ContainerPlan& container = *child.plan.container;
+void pivot(const Child& child) {
   check(child, ::fchdir(child.root), Step::kPivot);
   // pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one, and is then unmounted.
   check(child, ::syscall(SYS_pivot_root, ".", "."), Step::kPivot);
-  if ((container.propagation & MS_SHARED) != 0) {
-    // Or the unmount would reach the host.
-    check(child, ::mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr), Step::kPivot);
-  }
   check(child, ::umount2(".", MNT_DETACH), Step::kPivot);
   check(child, ::chdir("/"), Step::kPivot);
 }
@@ -49,8 +41,11 @@ void pivot(Child& child) {
 
 void build_root(Child& child) {
   ContainerPlan& container = *child.plan.container;
-  check(child, ::mount(nullptr, "/", nullptr, container.propagation, nullptr), Step::kPropagation);
   open_mount_sources(child);
+  // SECURITY: nothing mounted from here on is seen by the host, and the unmount of the old root in `pivot` doesn't reach it.
+  // The sources that are to be heard there (shared), or to hear from there (slave), were cloned while they were still its
+  // peers.
+  check(child, ::mount(nullptr, "/", nullptr, MS_PRIVATE | MS_REC, nullptr), Step::kPropagation);
   mount_rootfs(child);
   child.root = ::open(container.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
   check(child, child.root, Step::kRootfs);

@@ -77,11 +77,9 @@ void apply(const AttributeWord& word, uint64_t& set, uint64_t& clear) {
 bool is_default_word(const AttributeWord& word) { return word.word == "rw"; }
 
 bool parse_propagation(std::string_view option, MountOptions& parsed) {
-  bool recursive = option.starts_with('r') && find_propagation(option.substr(1)) != 0;
-  uint64_t flag = find_propagation(recursive ? option.substr(1) : option);
+  uint64_t flag = find_propagation(option.starts_with('r') ? option.substr(1) : option);
   if (flag != 0) {
     parsed.propagation = flag;
-    parsed.recursive_propagation = recursive;
   }
   return flag != 0;
 }

@@ -14,8 +14,9 @@ struct MountOptions {
   bool bind = false, recursive_bind = false;
   uint64_t set = 0, clear = 0;                      // MOUNT_ATTR_*
   uint64_t recursive_set = 0, recursive_clear = 0;  // MOUNT_ATTR_*, whole tree
-  uint64_t propagation = 0;                         // MS_PRIVATE ..., 0: not said
-  bool recursive_propagation = false;
+  // MS_PRIVATE ..., 0: not said. "shared" is taken as "rshared" and so on: a mount below the source with a bond to the host
+  // that nobody asked for would be a hole.
+  uint64_t propagation = 0;
   std::vector<std::pair<std::string, std::optional<std::string>>> data;  // for the file system itself
 };
 

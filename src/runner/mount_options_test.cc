@@ -13,7 +13,6 @@ TEST(MountOptions, SortsWords) {
   EXPECT_EQ(options.set, static_cast<uint64_t>(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID));
   EXPECT_EQ(options.recursive_set, static_cast<uint64_t>(MOUNT_ATTR_NOEXEC));
   EXPECT_EQ(options.propagation, static_cast<uint64_t>(MS_SLAVE));
-  EXPECT_TRUE(options.recursive_propagation);
   ASSERT_EQ(options.data.size(), 2U);
   EXPECT_EQ(*options.data[0].second, "64k");
   EXPECT_FALSE(options.data[1].second);

@@ -53,8 +53,7 @@ struct PlannedMount {
   std::vector<FsOption> options;
   uint64_t set = 0, clear = 0;                      // MOUNT_ATTR_*, of the topmost mount
   uint64_t recursive_set = 0, recursive_clear = 0;  // of it and all below
-  uint64_t propagation = 0;                         // MS_PRIVATE ..., 0: leave
-  bool recursive_propagation = false;
+  uint64_t propagation = 0;                         // MS_PRIVATE ..., of it and all below; 0: leave
   bool recursive_bind = false;
   bool exact_source = false;  // no link is followed to it
   int fd = -1;                // the child's: the detached mount
@@ -93,11 +92,9 @@ struct ContainerPlan {
   bool user_namespace = false;  // new: wait for the mappings
   bool own_cgroup_namespace = false;
   bool own_mount_namespace = true;
-  unsigned long propagation = 0;           // of everything, before anything else: MS_REC | MS_...
-  const char* private_parent = nullptr;    // mount point that holds the rootfs, where `propagation` leaves it shared
   const char* rootfs = nullptr;            // host path
   std::vector<RootfsMount> rootfs_mounts;  // empty: the folder is bound onto itself
-  unsigned long root_propagation = 0;      // of the finished root
+  unsigned long root_propagation = 0;      // of the finished root alone
   bool readonly_root = false;
   std::vector<PlannedMount> mounts;
   bool make_devices = false;  // /dev is the container's own

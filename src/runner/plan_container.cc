@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -14,7 +13,6 @@
 #include "runner/mount_options.h"
 #include "runner/planner.h"
 #include "support/error.h"
-#include "support/files.h"
 
 namespace bulkhead::runner {
 
@@ -103,64 +101,26 @@ void plan_sysctls(Plan& plan, const oci::Spec& spec) {
   }
 }
 
-unsigned long propagation_of(const std::string& word) {
-  static constexpr std::array<std::pair<std::string_view, unsigned long>, 8> kWords{{
-      {"private", MS_PRIVATE},
-      {"rprivate", MS_PRIVATE | MS_REC},
-      {"slave", MS_SLAVE},
-      {"rslave", MS_SLAVE | MS_REC},
-      {"shared", MS_SHARED},
-      {"rshared", MS_SHARED | MS_REC},
-      {"unbindable", MS_UNBINDABLE},
-      {"runbindable", MS_UNBINDABLE | MS_REC},
-  }};
-  for (const auto& [name, flags] : kWords) {
-    if (name == word) {
-      return flags;
+// Of the root alone, with or without the "r": the mounts inside say their own.
+unsigned long propagation_of(std::string_view word) {
+  static constexpr std::array<std::pair<std::string_view, unsigned long>, 4> kWords{
+      {{"private", MS_PRIVATE}, {"slave", MS_SLAVE}, {"shared", MS_SHARED}, {"unbindable", MS_UNBINDABLE}}};
+  std::string_view plain = word.starts_with('r') ? word.substr(1) : word;
+  for (const auto& [name, flag] : kWords) {
+    if (name == plain) {
+      return flag;
     }
   }
   throw Error(ErrorCode::kInvalidArgument, fmt::format("'linux.rootfsPropagation' is not a propagation: '{}'", word));
 }
 
-/// The mount point that `path` is on: the longest one above it.
-std::string mount_point_of(const std::filesystem::path& path) {
-  std::istringstream lines(read_file("/proc/self/mountinfo"));
-  std::string best = "/";
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string skipped, point;
-    fields >> skipped >> skipped >> skipped >> skipped >> point;
-    bool above = path.native() == point || (path.native().starts_with(point) && path.native()[point.size()] == '/');
-    if (above && point.size() > best.size()) {
-      best = point;
-    }
-  }
-  return best;
-}
-
-// The copy of the host's mounts in the new namespace: private, unless a mount asks to hear from the host (slave) or to be heard
-// there (shared).
-void plan_propagation(Plan& plan, const oci::Spec& spec, const std::filesystem::path& rootfs) {
-  ContainerPlan& container = *plan.container;
-  unsigned long root = spec.linux_.rootfs_propagation.empty() ? 0 : propagation_of(spec.linux_.rootfs_propagation);
-  bool shared = (root & MS_SHARED) != 0;
-  bool slave = (root & MS_SLAVE) != 0;
-  for (const PlannedMount& mount : container.mounts) {
-    shared = shared || (mount.kind == MountKind::kBind && mount.propagation == MS_SHARED);
-    slave = slave || (mount.kind == MountKind::kBind && mount.propagation == MS_SLAVE);
-  }
-  container.propagation = MS_REC | (shared ? MS_SHARED : slave ? MS_SLAVE : MS_PRIVATE);
-  container.root_propagation = root;
-  if (shared) {
-    container.private_parent = plan.texts.keep(mount_point_of(std::filesystem::canonical(rootfs)));
-  }
-}
-
-std::filesystem::path plan_rootfs(Plan& plan, const InitRequest& request) {
+void plan_rootfs(Plan& plan, const InitRequest& request) {
   const std::string& path = request.spec.root.path;
   std::filesystem::path rootfs = request.rootfs.empty() ? request.bundle / path : request.bundle / "rootfs";
   plan.container->rootfs = plan.texts.keep(rootfs.native());
   plan.container->readonly_root = request.spec.root.readonly;
+  const std::string& propagation = request.spec.linux_.rootfs_propagation;
+  plan.container->root_propagation = propagation.empty() ? 0 : propagation_of(propagation);
   for (const oci::Mount& mount : request.rootfs) {
     if (!mount.destination.empty() && mount.destination != "/") {
       throw Error(ErrorCode::kNotSupported,
@@ -173,7 +133,6 @@ std::filesystem::path plan_rootfs(Plan& plan, const InitRequest& request) {
     plan.container->rootfs_mounts.push_back({plan.texts.keep(mount.type), plan.texts.keep(mount.source), flags,
                                              data.empty() ? nullptr : plan.texts.keep(std::move(data))});
   }
-  return rootfs;
 }
 
 }  // namespace
@@ -185,9 +144,8 @@ std::unique_ptr<Plan> plan_init(InitRequest request) {
   plan_namespaces(*plan, spec);
   plan_names(*plan, spec);
   plan_sysctls(*plan, spec);
-  std::filesystem::path rootfs = plan_rootfs(*plan, request);
+  plan_rootfs(*plan, request);
   plan_mounts(*plan, spec, request.cgroup);
-  plan_propagation(*plan, spec, rootfs);
   if (request.replaceable) {
     plan->process.shared = std::make_unique<SharedCommand>();
   }

@@ -9,6 +9,7 @@
 #include "linux/cgroup_layout.h"
 #include "runner/mount_options.h"
 #include "runner/planner.h"
+#include "runner/source_propagation.h"
 #include "support/error.h"
 
 namespace bulkhead::runner {
@@ -45,7 +46,6 @@ PlannedMount planned(Plan& plan, const std::string& target, const MountOptions& 
   mount.recursive_set = options.recursive_set;
   mount.recursive_clear = options.recursive_clear;
   mount.propagation = options.propagation;
-  mount.recursive_propagation = options.recursive_propagation;
   return mount;
 }
 
@@ -65,8 +65,12 @@ void plan_bind(Plan& plan, const oci::Mount& mount, const std::string& target, c
   out.exact_source = exact_source;
   if (out.propagation == 0) {
     out.propagation = MS_PRIVATE;
-    out.recursive_propagation = true;
   }
+  if (out.propagation == MS_SHARED && plan.container->user_namespace) {  // its copy of the host's mounts only hears (slave)
+    throw Error(ErrorCode::kNotSupported,
+                fmt::format("the shared bind mount on '{}' in a new user namespace is not supported", mount.destination));
+  }
+  check_source_propagation(mount.source, out.propagation);
   plan.container->mounts.push_back(std::move(out));
 }
 
