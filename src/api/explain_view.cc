@@ -33,6 +33,14 @@ std::string kind_name(facts::PathKind kind) {
   }
 }
 
+json standing_view(facts::Standing standing) {
+  switch (standing) {
+    case facts::STANDING_GIVEN: return "given";
+    case facts::STANDING_ADDED: return "added";
+    default: return nullptr;
+  }
+}
+
 json kernel_view(const facts::Kernel& kernel) {
   return {{"Release", kernel.release()},
           {"BootId", kernel.boot_id()},
@@ -109,11 +117,20 @@ json limit_view(const facts::Limit& limit) {
 }
 
 json path_view(const facts::VisiblePath& path) {
-  return {{"Kind", kind_name(path.kind())},
-          {"Inside", path.inside()},
-          {"Source", path.source()},
-          {"Type", path.type()},
-          {"ReadOnly", path.read_only()}};
+  return {{"Kind", kind_name(path.kind())}, {"Inside", path.inside()},
+          {"Source", path.source()},        {"Type", path.type()},
+          {"ReadOnly", path.read_only()},   {"Standing", standing_view(path.standing())}};
+}
+
+/// What is gone is no path any more: a difference tells it.
+json paths_view(const facts::Wall& wall) {
+  json list = json::array();
+  for (const facts::VisiblePath& path : wall.paths()) {
+    if (path.standing() != facts::STANDING_GONE) {
+      list.push_back(path_view(path));
+    }
+  }
+  return list;
 }
 
 json device_view(const facts::Device& device) {
@@ -132,7 +149,7 @@ json wall_view(const facts::Wall& wall) {
   return {{"Processes", list_view(wall.processes(), [&](const auto& each) { return process_view(each, wall); })},
           {"MoreProcesses", wall.more_processes()},
           {"Limits", list_view(wall.limits(), limit_view)},
-          {"Paths", list_view(wall.paths(), path_view)},
+          {"Paths", paths_view(wall)},
           {"Devices", list_view(wall.devices(), device_view)},
           {"DeviceRules", wall.device_rules()},
           {"OpenFiles", open_files},

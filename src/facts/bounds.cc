@@ -30,6 +30,10 @@ void cut(Process& process) {
   for (Namespace& each : *process.mutable_namespaces()) {
     cut(*each.mutable_kind());
   }
+  cut(*process.mutable_resource_limits(), 16);
+  for (ResourceLimit& each : *process.mutable_resource_limits()) {
+    cut(*each.mutable_name());
+  }
 }
 
 void cut_texts(Wall& wall) {
@@ -46,6 +50,7 @@ void cut_texts(Wall& wall) {
     cut(*path.mutable_inside());
     cut(*path.mutable_source());
     cut(*path.mutable_type());
+    cut(*path.mutable_destination());
   }
   for (Device& device : *wall.mutable_devices()) {
     cut(*device.mutable_path());
@@ -91,6 +96,7 @@ void bound(Wall& wall) {
   wall.clear_accelerator();
   wall.clear_accelerator_how();
   wall.clear_open_files();
+  wall.clear_resources();
   cut(*wall.mutable_processes(), 128);
   cut(*wall.mutable_chains(), 32);
   cut(*wall.mutable_limits(), 64);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +11,7 @@
 #include <sstream>
 
 #include "facts/facts.pb.h"
+#include "facts/local_files.h"
 #include "support/unique_fd.h"
 
 namespace bulkhead::facts {
@@ -26,7 +26,8 @@ bool fits(const std::string& wanted, uint32_t number) { return wanted == "*" || 
 /// SECURITY: the folder is the container's own: it may hold anything, and change meanwhile.
 class NodeSearch {
  public:
-  NodeSearch(const std::vector<DeviceRule>* rules, Wall& wall) : rules_(rules), wall_(wall) {}
+  NodeSearch(const LocalFiles& files, const std::vector<DeviceRule>* rules, Wall& wall)
+      : files_(files), rules_(rules), wall_(wall) {}
 
   void look_into(UniqueFd folder, const std::string& path, int depth) {
     std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(folder.get()), &::closedir);
@@ -39,15 +40,15 @@ class NodeSearch {
       if (name == "." || name == ".." || ++looked_at_ > kMostEntries || wall_.devices_size() >= kMostNodes) {
         continue;
       }
-      struct stat status {};
-      if (::fstatat(fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) {
+      struct statx status {};
+      constexpr int kHow = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+      if (::statx(fd, name.c_str(), kHow, STATX_TYPE, &status) != 0) {
         continue;
       }
-      if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
+      if (S_ISCHR(status.stx_mode) || S_ISBLK(status.stx_mode)) {
         add(status, fmt::format("{}/{}", path, name));
-      } else if (S_ISDIR(status.st_mode) && depth < kDeepest) {
-        UniqueFd below(::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-        if (below) {
+      } else if (S_ISDIR(status.stx_mode) && depth < kDeepest) {
+        if (UniqueFd below = files_.open_folder(fd, name.c_str())) {
           look_into(std::move(below), fmt::format("{}/{}", path, name), depth + 1);
         }
       }
@@ -55,15 +56,16 @@ class NodeSearch {
   }
 
  private:
-  void add(const struct stat& status, const std::string& path) {
+  void add(const struct statx& status, const std::string& path) {
     Device& device = *wall_.add_devices();
     device.set_path(path.substr(0, 256));
-    device.set_kind(S_ISBLK(status.st_mode) ? "b" : "c");
-    device.set_major(major(status.st_rdev));
-    device.set_minor(minor(status.st_rdev));
+    device.set_kind(S_ISBLK(status.stx_mode) ? "b" : "c");
+    device.set_major(status.stx_rdev_major);
+    device.set_minor(status.stx_rdev_minor);
     device.set_access(rules_ == nullptr ? "?" : allowed_access(device, *rules_));
   }
 
+  const LocalFiles& files_;
   const std::vector<DeviceRule>* rules_;
   Wall& wall_;
   int looked_at_ = 0;
@@ -105,10 +107,10 @@ std::string allowed_access(const Device& device, const std::vector<DeviceRule>& 
   return allowed;
 }
 
-void add_device_nodes(int dev, const std::vector<DeviceRule>* rules, Wall& wall) {
+void add_device_nodes(int dev, const LocalFiles& files, const std::vector<DeviceRule>* rules, Wall& wall) {
   UniqueFd folder(::openat(dev, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder) {
-    NodeSearch(rules, wall).look_into(std::move(folder), "/dev", 0);
+    NodeSearch(files, rules, wall).look_into(std::move(folder), "/dev", 0);
   }
 }
 

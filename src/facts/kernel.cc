@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -14,6 +12,7 @@
 #include <thread>
 
 #include "facts/facts.pb.h"
+#include "facts/local_files.h"
 #include "linux/namespace.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -53,28 +52,18 @@ void ask_in_uts_namespace(pid_t pid, Kernel& kernel) {
 
 }  // namespace
 
-UniqueFd open_in_root_of(pid_t pid, const char* path, int flags) {
-  UniqueFd root(::open(fmt::format("/proc/{}/root", pid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root) {
-    return {};
-  }
-  open_how how{};
-  how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root.get(), path, &how, sizeof(how))));
-}
-
 void fill_own_kernel(Kernel& kernel) {
   fill_names(kernel);
   kernel.set_boot_id(trimmed(read_file("/proc/sys/kernel/random/boot_id", 4096)));
 }
 
-void fill_kernel_seen_by(pid_t pid, Kernel& kernel) {
+void fill_kernel_seen_by(pid_t pid, const LocalFiles& files, Kernel& kernel) {
   ask_in_uts_namespace(pid, kernel);
-  UniqueFd file = open_in_root_of(pid, kBootId, O_RDONLY);
+  UniqueFd file = files.open(kBootId, O_RDONLY);
   struct statfs where {};
   if (!file) {
-    throw Error(ErrorCode::kNotFound, "the container has no /proc/sys/kernel/random/boot_id");
+    throw Error(ErrorCode::kNotFound,
+                "the container has no /proc/sys/kernel/random/boot_id, or what it has there is not the kernel's file");
   }
   // SECURITY: a file that the container has put there could say anything, or wait for ever.
   if (::fstatfs(file.get(), &where) != 0 || where.f_type != PROC_SUPER_MAGIC) {

@@ -3,19 +3,14 @@
 
 #include <sys/types.h>
 
-#include "support/unique_fd.h"
-
 namespace bulkhead::facts {
 
 class Kernel;
+class LocalFiles;
 
 /// Throws naming what can't be asked; what was found until then stays.
-void fill_kernel_seen_by(pid_t pid, Kernel& kernel);
+void fill_kernel_seen_by(pid_t pid, const LocalFiles& files, Kernel& kernel);
 /// As this process finds it.
 void fill_own_kernel(Kernel& kernel);
-
-/// A file or folder below a process's root. SECURITY: everything there may be the container's: no link is followed, nothing
-/// leads out, and opening does not wait. Invalid where it isn't there.
-UniqueFd open_in_root_of(pid_t pid, const char* path, int flags);
 
 }  // namespace bulkhead::facts

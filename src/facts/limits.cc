@@ -18,12 +18,12 @@ namespace {
 constexpr size_t kLargestFile = 4096;
 constexpr int64_t kUnlimited = -1;
 
-enum class Reading { kNumber, kLowest, kText, kQuotaAndPeriod };
+enum class Reading { kNumber, kLowest, kText, kQuotaAndPeriod, kDefault };
 
 struct LimitFile {
   const char* file;
   const char* name;
-  Reading reading;  // kLowest: groups above it count too
+  Reading reading;  // kLowest: groups above it count too; kDefault: "default 100", then devices' own
 };
 
 constexpr std::array kFiles = {
@@ -31,12 +31,18 @@ constexpr std::array kFiles = {
     LimitFile{"memory.memsw.limit_in_bytes", "memory+swap", Reading::kLowest},
     LimitFile{"memory.max", "memory", Reading::kLowest},
     LimitFile{"memory.swap.max", "swap", Reading::kLowest},
+    LimitFile{"memory.soft_limit_in_bytes", "memory-reservation", Reading::kNumber},
+    LimitFile{"memory.low", "memory-reservation", Reading::kNumber},
     LimitFile{"pids.max", "pids", Reading::kLowest},
     LimitFile{"cpu.cfs_quota_us", "cpu-quota", Reading::kNumber},
     LimitFile{"cpu.cfs_period_us", "cpu-period", Reading::kNumber},
     LimitFile{"cpu.max", "cpu-quota", Reading::kQuotaAndPeriod},
     LimitFile{"cpu.shares", "cpu-shares", Reading::kNumber},
     LimitFile{"cpu.weight", "cpu-weight", Reading::kNumber},
+    LimitFile{"blkio.weight", "io-weight", Reading::kNumber},
+    LimitFile{"blkio.bfq.weight", "io-weight", Reading::kNumber},
+    LimitFile{"io.weight", "io-weight", Reading::kDefault},
+    LimitFile{"io.bfq.weight", "io-weight", Reading::kDefault},
     LimitFile{"cpuset.effective_cpus", "cpus", Reading::kText},
     LimitFile{"cpuset.cpus.effective", "cpus", Reading::kText},
     LimitFile{"cpuset.effective_mems", "mems", Reading::kText},
@@ -88,6 +94,7 @@ void read_one(Wall& wall, const LimitFile& wanted, const LimitFolder& place) {
     case Reading::kNumber: add(wall, wanted.name, parse_limit(*text), *text, file); break;
     case Reading::kLowest: add_lowest(wall, wanted, place, *text); break;
     case Reading::kText: add(wall, wanted.name, 0, *text, file); break;
+    case Reading::kDefault: add(wall, wanted.name, parse_limit(text->substr(text->rfind(' ') + 1)), *text, file); break;
     case Reading::kQuotaAndPeriod:
       size_t blank = text->find(' ');
       add(wall, "cpu-quota", parse_limit(text->substr(0, blank)), *text, file);

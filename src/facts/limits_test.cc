@@ -62,6 +62,13 @@ TEST_F(Limits, AreReadFromV2) {
   EXPECT_EQ(find("cpu-period").number(), 100000);
 }
 
+TEST_F(Limits, OfSharesAreReadToo) {
+  write(group() / "memory.soft_limit_in_bytes", "4096");
+  write(group() / "io.weight", "default 250\n8:0 7");
+  EXPECT_EQ(find("memory-reservation").number(), 4096);
+  EXPECT_EQ(find("io-weight").number(), 250);
+}
+
 TEST_F(Limits, AGroupAboveThatSetsLessIsInForce) {
   write(group() / "pids.max", "100");
   write(top_ / "parent" / "pids.max", "7");

@@ -13,6 +13,7 @@
 #include "facts/facts.pb.h"
 #include "facts/kernel.h"
 #include "facts/limits.h"
+#include "facts/local_files.h"
 #include "facts/mounts.h"
 #include "facts/process.h"
 #include "linux/cgroup_layout.h"
@@ -25,7 +26,7 @@ namespace {
 
 constexpr int kMostProcesses = 128;
 constexpr int kMostStopped = 32;  // for their filters
-constexpr size_t kMostMounts = 256;
+constexpr int kMostMounts = 256;
 constexpr std::chrono::milliseconds kPatience{100};
 
 void add_gap(Wall& wall, const char* what, const std::string& why) {
@@ -50,7 +51,8 @@ class Measurement {
 
   void run() {
     attempt(wall_, "kernel", [&] {
-      is_machine() ? fill_own_kernel(*wall_.mutable_kernel()) : fill_kernel_seen_by(subject_.init, *wall_.mutable_kernel());
+      is_machine() ? fill_own_kernel(*wall_.mutable_kernel())
+                   : fill_kernel_seen_by(subject_.init, files(), *wall_.mutable_kernel());
     });
     add_processes();
     add_strangers();
@@ -62,6 +64,7 @@ class Measurement {
 
  private:
   bool is_machine() const { return subject_.kind == Kind::kMachine; }
+  LocalFiles files() const { return {subject_.init, subject_.mounts.mountinfo}; }
 
   void add_process(pid_t pid, Role role, const std::string& exec_id) {
     if (wall_.processes_size() >= kMostProcesses) {
@@ -73,7 +76,12 @@ class Measurement {
       process.set_role(role);
       process.set_exec_id(exec_id);
       describe_process(pid, process);
-      *wall_.add_processes() = std::move(process);
+      if (role == ROLE_INIT || role == ROLE_EXEC) {
+        describe_resource_limits(pid, process);
+      }
+      if (role == ROLE_INIT || role == ROLE_MACHINE || !process.ended()) {  // what waits to be collected runs nothing
+        *wall_.add_processes() = std::move(process);
+      }
     } catch (const Error&) {  // it has ended
     }
   }
@@ -187,11 +195,19 @@ class Measurement {
   void add_paths() {
     auto host = parse_mountinfo(read_file("/proc/1/mountinfo", 16UL << 20), SIZE_MAX);
     auto own = parse_mountinfo(read_file(fmt::format("/proc/{}/mountinfo", subject_.init), 16UL << 20), SIZE_MAX);
-    for (size_t i = 0; i < own.size() && i < kMostMounts; ++i) {
-      *wall_.add_paths() = describe_mount(own[i], host);
+    std::vector<VisiblePath> told;
+    const auto identify = [&](const std::string& path) { return identity_without_asking(subject_.init, path); };
+    if (!tell_mounts(own, host, subject_.mounts, identify, told)) {
+      add_gap(wall_, "what was mounted since the start",
+              "it has another root than at the start, or what there was then could not be read");
     }
-    if (own.size() > kMostMounts) {
-      add_gap(wall_, "paths", fmt::format("it has {} mounts, of which {} are told", own.size(), kMostMounts));
+    // What came last first: it is what was not there at the start.
+    for (auto each = told.rbegin(); each != told.rend() && wall_.paths_size() < kMostMounts; ++each) {
+      *wall_.add_paths() = std::move(*each);
+    }
+    std::reverse(wall_.mutable_paths()->begin(), wall_.mutable_paths()->end());
+    if (told.size() > static_cast<size_t>(kMostMounts)) {
+      add_gap(wall_, "paths", fmt::format("it has {} mounts, of which {} are told", told.size(), kMostMounts));
     }
   }
 
@@ -212,14 +228,15 @@ class Measurement {
     if (known == nullptr) {
       add_gap(wall_, "device rules", "cgroup v2 has them in a BPF program, which can't be read as rules");
     }
-    UniqueFd dev = open_in_root_of(subject_.init, "dev", O_RDONLY | O_DIRECTORY);
+    LocalFiles local = files();
+    UniqueFd dev = local.open("dev", O_RDONLY | O_DIRECTORY);
     if (!dev && is_machine()) {
       return;
     }
     if (!dev) {
-      throw Error(ErrorCode::kNotFound, "it has no folder /dev");
+      throw Error(ErrorCode::kNotFound, "it has no folder /dev that the kernel answers for");
     }
-    add_device_nodes(dev.get(), known, wall_);
+    add_device_nodes(dev.get(), local, known, wall_);
   }
 
   const Subject& subject_;

@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 
+#include "facts/given_mounts.h"
 #include "linux/cgroup.h"
 
 namespace bulkhead::facts {
@@ -23,6 +24,7 @@ struct Subject {
   pid_t init = 0;
   std::map<pid_t, std::string> execs;  // their ids
   const linux::Cgroup& cgroup;
+  const GivenMounts& mounts;
 };
 
 /// Adds to `wall`, whose filters then hold programs (reach.h).

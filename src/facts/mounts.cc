@@ -43,7 +43,7 @@ PathKind kind_of(const MountEntry& entry, bool on_host) {
   if (entry.point == "/" && entry.type == "overlay") {
     return PATH_ROOT;
   }
-  if (on_host && entry.type == "devtmpfs" && entry.root == "/null" && has_option(entry.options, "ro")) {
+  if (on_host && entry.type == "devtmpfs" && entry.root == "/null" && entry.read_only()) {
     return PATH_MASK;
   }
   // A cgroup hierarchy and sysfs are one for the whole kernel; a part of proc that the host has mounted is the host's proc.
@@ -68,13 +68,14 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text, size_t limit) {
     }
     std::istringstream before(line.substr(0, separator));
     std::istringstream after(line.substr(separator + 3));
-    std::string id;
-    std::string parent;
     MountEntry entry;
-    before >> id >> parent >> entry.device >> entry.root >> entry.point >> entry.options;
+    before >> entry.id >> entry.parent >> entry.device >> entry.root >> entry.point >> entry.options;
     after >> entry.type >> entry.source;
     if (before.fail()) {
       continue;
+    }
+    for (std::string optional; before >> optional;) {
+      entry.propagates = entry.propagates || optional.starts_with("shared:") || optional.starts_with("master:");
     }
     entry.root = unescape(entry.root);
     entry.point = unescape(entry.point);
@@ -84,11 +85,16 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text, size_t limit) {
   return entries;
 }
 
+bool MountEntry::read_only() const { return has_option(options, "ro"); }
+
+bool is_below(std::string_view path, std::string_view place) {
+  return path == place || (path.starts_with(place) && (place.ends_with('/') || path[place.size()] == '/'));
+}
+
 std::string host_path(const MountEntry& entry, const std::vector<MountEntry>& host) {
   const MountEntry* best = nullptr;
   for (const MountEntry& each : host) {
-    bool holds = each.device == entry.device && (each.root == "/" || entry.root == each.root ||
-                                                 (entry.root.starts_with(each.root) && entry.root[each.root.size()] == '/'));
+    bool holds = each.device == entry.device && is_below(entry.root, each.root);
     // The mount that shows the least beside it; of equal ones the first, which is the oldest.
     if (holds && (best == nullptr || each.root.size() > best->root.size())) {
       best = &each;
@@ -109,7 +115,7 @@ VisiblePath describe_mount(const MountEntry& entry, const std::vector<MountEntry
   path.set_inside(entry.point.substr(0, kLongest));
   path.set_type(entry.type.substr(0, kLongest));
   path.set_source((path.kind() == PATH_HOST ? on_host : entry.source).substr(0, kLongest));
-  path.set_read_only(has_option(entry.options, "ro"));
+  path.set_read_only(entry.read_only());
   return path;
 }
 

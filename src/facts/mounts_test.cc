@@ -33,6 +33,15 @@ TEST(Mounts, AFolderOfTheHostIsNamedByItsPathThere) {
   EXPECT_EQ(describe("90 80 0:40 /docker.sock /s rw - tmpfs tmpfs rw").source(), "/run/docker.sock");
 }
 
+TEST(Mounts, EachHasItsPlaceInTheTree) {
+  MountEntry entry = parse_mountinfo("90 80 8:1 /v /m ro shared:7 master:3 - ext4 /dev/sdb rw", 1).at(0);
+  EXPECT_EQ(entry.id, 90U);
+  EXPECT_EQ(entry.parent, 80U);
+  EXPECT_TRUE(entry.propagates);
+  EXPECT_TRUE(entry.read_only());
+  EXPECT_FALSE(parse_mountinfo("90 80 8:1 /v /m rw unbindable - ext4 /dev/sdb ro", 1).at(0).propagates);
+}
+
 TEST(Mounts, ANameThatBeginsAlikeIsAnother) {
   VisiblePath path = describe("90 80 8:1 /volumes2 /mnt rw - ext4 /dev/sdb rw");
   EXPECT_EQ(path.kind(), PATH_ROOT);  // the host has nothing of it mounted
@@ -58,7 +67,7 @@ TEST(Mounts, TheHostsProcIsTheHosts) { EXPECT_EQ(describe("81 80 0:5 /sys /p rw 
 
 TEST(Mounts, NonsenseIsLeftOutAndMuchIsCut) {
   EXPECT_TRUE(parse_mountinfo("", 10).empty());
-  EXPECT_TRUE(parse_mountinfo("a b c\n - \n1 2 3 - x y\n", 10).empty());
+  EXPECT_TRUE(parse_mountinfo("a b c\n - \n1 2 3 - x y\na 2 3:4 / / rw - x y\n", 10).empty());
   std::string many;
   for (int i = 0; i < 50; ++i) {
     many += "1 2 3:4 / /x\\1 rw - t s rw\n";

@@ -46,6 +46,8 @@ uint64_t number_of(std::string_view word, int base = 10) {
 void read_status(std::string_view text, Process& process) {
   constexpr int kEffective = 1;  // real, effective, saved, file system
   constexpr int kHexadecimal = 16;
+  std::string_view state = word_of(text, "State", 0);
+  process.set_ended(state == "Z" || state == "X");
   process.set_parent(static_cast<int32_t>(number_of(word_of(text, "PPid", 0))));
   process.set_user(static_cast<uint32_t>(number_of(word_of(text, "Uid", kEffective))));
   process.set_group(static_cast<uint32_t>(number_of(word_of(text, "Gid", kEffective))));

@@ -27,6 +27,15 @@ TEST(Status, ReadsWhatConfinesAProcess) {
   EXPECT_EQ(process.seccomp_filters(), 3U);
 }
 
+TEST(Status, TellsWhatHasEnded) {
+  for (auto [text, ended] :
+       {std::pair{"State:\tZ (zombie)\n", true}, {"State:\tX (dead)\n", true}, {"State:\tS (sleeping)\n", false}}) {
+    Process process;
+    read_status(text, process);
+    EXPECT_EQ(process.ended(), ended) << text;
+  }
+}
+
 TEST(Status, AnythingElseIsNothing) {
   Process process;
   for (const char* text : {"", "\n", "CapEff", "CapEff:", "CapEff:\t", "Seccomp:x", "\n\n:"}) {

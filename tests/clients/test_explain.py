@@ -1,10 +1,7 @@
-"""`bulkhead explain`: what is in force, measured; and that it notices where this is not what was asked for."""
-import contextlib
+"""`bulkhead explain`: what is in force, measured."""
 import json
 import os
-import pathlib
 import re
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,57 +10,15 @@ import xml.etree.ElementTree
 import pytest
 
 from support.client import wait_until
+from support.explain import IMAGE, both_modes, calls, expect_weaker, explain, host_file, init_of, run
 
-IMAGE = "busybox:1"
 pytestmark = pytest.mark.bulkhead_only
-both_modes = pytest.mark.parametrize("isolation", ["process", "hyperv"])
 DEFAULT_CAPABILITIES = 14
 
 
 @pytest.fixture
 def bulkhead(engine, make_client):
     return make_client(engine, "bulkhead")
-
-
-def explain(client, name):
-    """The facts about one container."""
-    containers = json.loads(client.ok("explain", "--json", name))["Containers"]
-    assert len(containers) == 1 and containers[0]["Error"] == ""
-    return containers[0]
-
-
-def run(docker, *options, command=("sleep", "1000"), isolation="process"):
-    return docker.ok("run", "-d", f"--isolation={isolation}", *options, IMAGE, *command)
-
-
-def init_of(facts):
-    return next(process for process in facts["Wall"]["Processes"] if process["Role"] == "init")
-
-
-def calls(process):
-    native = process["Seccomp"]["SystemCalls"][0]
-    return native["Reachable"], native["Known"]
-
-
-def weaker(facts):
-    return [f"{each['What']}: {each['Asked']} / {each['InForce']}" for each in facts["Differences"] if each["Weaker"]]
-
-
-def expect_weaker(facts, pattern):
-    assert any(re.search(pattern, each) for each in weaker(facts)), weaker(facts)
-
-
-def host_file(path):
-    return pathlib.Path(path).read_text(encoding="utf-8").strip()
-
-
-def cgroup_of(facts, file):
-    return pathlib.Path(next(limit["File"] for limit in facts["Wall"]["Limits"] if limit["File"].endswith(file))).parent
-
-
-def needs_v1(controller):
-    if not os.path.isdir(f"/sys/fs/cgroup/{controller}"):
-        pytest.skip(f"this host has no v1 hierarchy for {controller}")
 
 
 # ---- what is measured
@@ -189,161 +144,6 @@ def test_the_init_of_the_wall_is_a_system_process(docker, bulkhead):
     assert [(process["Name"], process["Where"]) for process in facts["SystemProcesses"]] == [("shim", "host"), ("init", "container")]
 
 
-# ---- what is not as it was asked for
-
-@contextlib.contextmanager
-def altered_record(engine, name, change):
-    """What the engine believes that was asked for, changed behind its back."""
-    container = engine.api.inspect(name)["Id"]
-    engine.stop()
-    with contextlib.closing(sqlite3.connect(engine.root / "state.db")) as database:
-        [text] = database.execute("SELECT definition FROM containers WHERE id = ?", (container,)).fetchone()
-        definition = json.loads(text)
-        change(definition["host_config"])
-        database.execute("UPDATE containers SET definition = ? WHERE id = ?", (json.dumps(definition), container))
-        database.commit()
-    engine.start()
-    yield
-
-
-@pytest.mark.parametrize("isolation", ["process", "hyperv"])
-def test_more_than_the_record_says_is_marked(own_engine, own_docker, make_client, isolation):
-    bulkhead = make_client(own_engine, "bulkhead")
-    name = run(own_docker, "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", isolation=isolation)
-    assert explain(bulkhead, name)["Differences"] == []
-    with altered_record(own_engine, name, lambda config: config.update(CapAdd=None, SecurityOpt=["no-new-privileges"])):
-        facts = explain(bulkhead, name)
-        expect_weaker(facts, r"capabilities of process .* / also CAP_SYS_ADMIN")
-        expect_weaker(facts, r"system calls of process .* \d+ of \d+ / no filter")
-        expect_weaker(facts, r"no new privileges, process .* on / off")
-        assert "CAP_SYS_ADMIN" in init_of(facts)["Capabilities"]["Effective"]
-        text = bulkhead.ok("explain", name)
-        assert "ASKED FOR / IN FORCE" in text and "! capabilities of process" in text
-        assert "WEAKER THAN ASKED" in bulkhead.ok("explain", "--picture", name)
-
-
-def start_on_host(command, **options):
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
-
-
-@contextlib.contextmanager
-def intruder(cgroup, *enter):
-    """A process of the host's in the cgroup (None: not), after it has entered what nsenter(1) is told to."""
-    place = "" if cgroup is None else f"for f in {cgroup}; do echo $$ > $f/cgroup.procs; done;"
-    process = start_on_host(["sh", "-c", f"{place} exec {' '.join(['nsenter', *enter, '--'] if enter else [])} sh -c 'echo; read x'"])
-    process.stdout.readline()
-    try:
-        yield process
-    finally:
-        process.stdin.close()
-        process.wait()
-        process.stdout.close()
-
-
-def test_a_process_of_the_host_in_the_containers_cgroup_is_marked(docker, bulkhead):
-    needs_v1("pids")
-    name = run(docker)
-    with intruder(cgroup_of(explain(bulkhead, name), "pids.max")) as process:
-        facts = explain(bulkhead, name)
-        for kind in ("mount", "pid", "network", "uts", "ipc"):
-            expect_weaker(facts, rf"{kind} namespace of process {process.pid} \(sh\): the container's own / .* outside")
-        expect_weaker(facts, rf"capabilities of process {process.pid} .* / also .*CAP_SYS_ADMIN")
-        expect_weaker(facts, rf"system calls of process {process.pid} .* / no filter")
-    assert explain(bulkhead, name)["Differences"] == []
-
-
-@pytest.mark.parametrize("kept, others", [("uts", "-m -p -n -i -C"), ("network", "-m -p -u -i -C"), ("ipc", "-m -p -u -n -C")])
-def test_one_namespace_that_is_the_hosts_is_marked(docker, bulkhead, kept, others):
-    needs_v1("pids")
-    name = run(docker)
-    facts = explain(bulkhead, name)
-    with intruder(cgroup_of(facts, "pids.max"), "-t", str(init_of(facts)["Pid"]), *others.split()):
-        # nsenter itself stays in the PID namespace that it came from: its child is meant.
-        marked = [each for each in weaker(explain(bulkhead, name)) if re.search(r"namespace of process \d+ \(sh\)", each)]
-        assert len(marked) == 1 and marked[0].startswith(f"{kept} namespace of process"), marked
-
-
-def test_a_namespace_of_another_container_is_marked(docker, bulkhead):
-    needs_v1("pids")
-    docker.ok("run", "-d", "--name", "victim", IMAGE, "sleep", "1000")
-    other = init_of(explain(bulkhead, "victim"))["Pid"]
-    name = run(docker)
-    facts = explain(bulkhead, name)
-    with intruder(cgroup_of(facts, "pids.max"), f"--net=/proc/{other}/ns/net", "-t", str(init_of(facts)["Pid"]), "-m", "-p", "-u", "-i", "-C"):
-        expect_weaker(explain(bulkhead, name), "network namespace of process .* / shared with container victim")
-
-
-def test_a_stranger_in_the_namespaces_is_marked(docker, bulkhead):
-    name = run(docker, "-m", "64m")
-    with intruder(None, "-t", str(init_of(explain(bulkhead, name))["Pid"]), "-m", "-p"):
-        expect_weaker(explain(bulkhead, name), "limits of process .* not in its cgroup")
-
-
-def test_a_limit_that_was_lifted_is_marked(docker, bulkhead):
-    needs_v1("memory")
-    name = run(docker, "-m", "64m", "--memory-swap", "64m", "--pids-limit", "50")
-    facts = explain(bulkhead, name)
-    (cgroup_of(facts, "memory.memsw.limit_in_bytes") / "memory.memsw.limit_in_bytes").write_text("-1")
-    (cgroup_of(facts, "memory.limit_in_bytes") / "memory.limit_in_bytes").write_text(str(128 << 20))
-    (cgroup_of(facts, "pids.max") / "pids.max").write_text("max")
-    facts = explain(bulkhead, name)
-    expect_weaker(facts, rf"memory limit: {64 << 20} / {128 << 20} ")
-    expect_weaker(facts, rf"memory\+swap limit: {64 << 20} / unlimited")
-    expect_weaker(facts, "pids limit: 50 / unlimited")
-
-
-def test_an_init_that_was_taken_out_of_its_cgroup_is_marked(docker, bulkhead):
-    needs_v1("memory")
-    name = run(docker, "-m", "64m")
-    facts = explain(bulkhead, name)
-    folder = cgroup_of(facts, "memory.limit_in_bytes")
-    pid = str(init_of(facts)["Pid"])
-    pathlib.Path("/sys/fs/cgroup/memory/cgroup.procs").write_text(pid)
-    try:
-        expect_weaker(explain(bulkhead, name), rf"memory limit: {64 << 20} / unlimited \(/sys/fs/cgroup/memory/memory.limit")
-    finally:
-        (folder / "cgroup.procs").write_text(pid)
-
-
-def test_a_machine_that_was_taken_out_of_its_cgroup_is_marked(docker, bulkhead):
-    needs_v1("memory")
-    name = run(docker, isolation="hyperv")
-    machine = explain(bulkhead, name)["Machine"]
-    folder = pathlib.Path(next(limit["File"] for limit in machine["Limits"] if limit["Name"] == "memory")).parent
-    pid = str(machine["Processes"][0]["Pid"])
-    pathlib.Path("/sys/fs/cgroup/memory/cgroup.procs").write_text(pid)
-    try:
-        expect_weaker(explain(bulkhead, name), "QEMU's memory limit: .* / unlimited")
-    finally:
-        (folder / "cgroup.procs").write_text(pid)
-
-
-def test_a_device_that_was_let_through_is_marked(docker, bulkhead):
-    needs_v1("devices")
-    name = run(docker)
-    relative = cgroup_of(explain(bulkhead, name), "pids.max").relative_to("/sys/fs/cgroup/pids")
-    (pathlib.Path("/sys/fs/cgroup/devices") / relative / "devices.allow").write_text("b 254:0 rwm")
-    expect_weaker(explain(bulkhead, name), "devices: not b 254:0 rwm / b 254:0 rwm")
-
-
-MOVE_A_MOUNT = """
-import ctypes, os, sys
-libc = ctypes.CDLL(None, use_errno=True)
-tree = libc.syscall(428, -100, sys.argv[2].encode(), 1)  # open_tree(AT_FDCWD, source, OPEN_TREE_CLONE)
-assert tree >= 0, os.strerror(ctypes.get_errno())
-namespace = os.open(f"/proc/{sys.argv[1]}/ns/mnt", os.O_RDONLY)
-assert libc.setns(namespace, 0x20000) == 0, os.strerror(ctypes.get_errno())
-assert libc.syscall(429, tree, b"", -100, sys.argv[3].encode(), 4) == 0, os.strerror(ctypes.get_errno())  # MOVE_MOUNT_F_EMPTY_PATH
-"""
-
-
-def test_a_folder_of_the_host_that_was_mounted_inside_is_marked(docker, bulkhead):
-    name = run(docker)
-    facts = explain(bulkhead, name)
-    subprocess.run([sys.executable, "-c", MOVE_A_MOUNT, str(init_of(facts)["Pid"]), "/etc", "/tmp"], check=True)
-    expect_weaker(explain(bulkhead, name), "'/tmp': no file of the host / '/etc' of the host")
-
-
 # ---- what explaining does to the container, and to whoever reads it
 
 def test_the_container_is_let_go(docker, bulkhead):
@@ -376,6 +176,38 @@ def test_exit_codes_and_signals_get_through_meanwhile(docker, bulkhead):
     finally:
         stop.set()
         thread.join()
+
+
+SILENT_FUSE = """
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+places = ("/dev/served", "/proc")
+channels = [os.open("/dev/fuse", os.O_RDWR) for _ in places]
+namespace = os.open(f"/proc/{sys.argv[1]}/ns/mnt", os.O_RDONLY)
+assert libc.setns(namespace, 0x20000) == 0, os.strerror(ctypes.get_errno())
+os.makedirs("/dev/served", exist_ok=True)
+for place, channel in zip(places, channels):
+    options = f"fd={channel},rootmode=40000,user_id=0,group_id=0"
+    assert libc.mount(b"fuse", place.encode(), b"fuse", 0, options.encode()) == 0, os.strerror(ctypes.get_errno())
+print("mounted", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_a_file_system_of_the_containers_own_keeps_nobody_waiting(docker, bulkhead):
+    """FUSE, served by a process that never answers."""
+    name = run(docker, "--cap-add", "SYS_ADMIN", "--device", "/dev/fuse", "--security-opt", "seccomp=unconfined")
+    pid = init_of(explain(bulkhead, name))["Pid"]
+    server = subprocess.Popen([sys.executable, "-c", SILENT_FUSE, str(pid)], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout.readline() == b"mounted\n"
+        facts = explain(bulkhead, name)  # the fixture's client has a time limit
+        assert facts["Kernel"]["IsHosts"] is None
+        assert "/dev/null" in {device["Path"] for device in facts["Wall"]["Devices"]}
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
 
 
 @both_modes

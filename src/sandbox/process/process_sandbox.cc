@@ -33,6 +33,18 @@ std::vector<oci::Mount> rootfs_of(const std::vector<Mount>& mounts) {
   return out;
 }
 
+std::vector<std::string> bind_destinations(const oci::Spec& spec) {
+  std::vector<std::string> found;
+  for (const oci::Mount& mount : spec.mounts) {
+    const auto& options = mount.options;
+    if (mount.type == "bind" || std::any_of(options.begin(), options.end(),
+                                            [](const std::string& each) { return each == "bind" || each == "rbind"; })) {
+      found.push_back(mount.destination);
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 linux::Cgroup cgroup_of(const std::string& id, const oci::Spec& spec) {
@@ -63,6 +75,9 @@ ProcessSandbox::ProcessSandbox(SandboxSpec spec, std::optional<linux::SeccompFil
   adopt(init_, runner::launch(std::move(plan), {.uid_mappings = spec_.linux_.uid_mappings,
                                                 .gid_mappings = spec_.linux_.gid_mappings,
                                                 .oom_score_adj = spec_.process.oom_score_adj}));
+  if (has_own_namespace("mount")) {
+    mounts_ = facts::remember_mounts(init_.started.pid, bind_destinations(spec_));
+  }
   undo.dismiss();
 }
 
@@ -95,10 +110,10 @@ ProcessSandbox::Live& ProcessSandbox::find(const std::string& exec_id) {
   return found->second;
 }
 
-bool ProcessSandbox::has_own_pid_namespace() const {
+bool ProcessSandbox::has_own_namespace(std::string_view kind) const {
   const auto& namespaces = spec_.linux_.namespaces;
   return std::any_of(namespaces.begin(), namespaces.end(),
-                     [](const oci::Namespace& each) { return each.type == "pid" && each.path.empty(); });
+                     [&](const oci::Namespace& each) { return each.type == kind && each.path.empty(); });
 }
 
 StartedProcess& ProcessSandbox::init() { return init_.started; }
@@ -106,9 +121,7 @@ StartedProcess& ProcessSandbox::init() { return init_.started; }
 void ProcessSandbox::personalize(const std::string& hostname, const std::vector<std::string>& args,
                                  const std::vector<std::string>& env) {
   // SECURITY: the name of this container, and of nobody else.
-  const auto& namespaces = spec_.linux_.namespaces;
-  if (std::none_of(namespaces.begin(), namespaces.end(),
-                   [](const oci::Namespace& each) { return each.type == "uts" && each.path.empty(); })) {
+  if (!has_own_namespace("uts")) {
     throw Error(ErrorCode::kConflict, fmt::format("container {} has no hostname of its own", id_));
   }
   spec_.hostname = hostname;
@@ -232,7 +245,7 @@ void ProcessSandbox::measure(facts::Wall& wall) {
       execs.emplace(live.started.pid, exec_id);
     }
   }
-  facts::measure({.init = init_.started.pid, .execs = std::move(execs), .cgroup = cgroup_}, wall);
+  facts::measure({.init = init_.started.pid, .execs = std::move(execs), .cgroup = cgroup_, .mounts = mounts_}, wall);
 }
 
 void ProcessSandbox::kill_process(Live& live) const {
@@ -249,7 +262,7 @@ void ProcessSandbox::destroy() {
   if (destroyed_) {
     return;
   }
-  bool alone = has_own_pid_namespace() && init_.ended && execs_.empty();
+  bool alone = has_own_namespace("pid") && init_.ended && execs_.empty();
   if (!alone) {  // where the init of a PID namespace was collected, the kernel has ended all that was inside
     cgroup_.thaw();
     kill_process(init_);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "facts/given_mounts.h"
 #include "linux/cgroup.h"
 #include "linux/seccomp.h"
 #include "runner/launch.h"
@@ -55,13 +56,14 @@ class ProcessSandbox final : public Sandbox {
   Live& find(const std::string& exec_id);
   void adopt(Live& live, std::unique_ptr<runner::Launched> launched);
   void kill_process(Live& live) const;
-  bool has_own_pid_namespace() const;
+  bool has_own_namespace(std::string_view kind) const;
 
   std::string id_;
   oci::Spec spec_;
   std::optional<linux::SeccompFilter> seccomp_;
   linux::Cgroup cgroup_;
   Live init_;
+  facts::GivenMounts mounts_;
   std::map<std::string, Live> execs_;
   bool destroyed_ = false;
 };

@@ -29,13 +29,20 @@ constexpr int64_t kQemuMemory = 256L << 20;
 constexpr int64_t kQemuThreads = 128;
 
 /// What QEMU may take on the host. The container's own limits hold inside.
-oci::Resources host_resources(const oci::Resources& asked, uint64_t memory) {
+oci::Resources host_resources(const oci::Resources& asked, const MachineShape& shape) {
   oci::Resources host;
-  host.memory_limit = static_cast<int64_t>(memory) + kQemuMemory;
+  host.memory_limit = static_cast<int64_t>(shape.memory) + kQemuMemory;
   host.pids_limit = kQemuThreads;
   host.cpu_shares = asked.cpu_shares;
   host.cpuset_cpus = asked.cpuset_cpus;
   host.cpuset_mems = asked.cpuset_mems;
+  // SECURITY: what QEMU works with it was handed open, but for /dev/kvm.
+  host.devices = {{.allow = false, .type = 'a', .major = {}, .minor = {}, .access = "rwm"}};
+  if (shape.accelerator == Accelerator::kKvm) {
+    constexpr int64_t kMisc = 10;
+    constexpr int64_t kKvm = 232;
+    host.devices.push_back({.allow = true, .type = 'c', .major = kMisc, .minor = kKvm, .access = "rw"});
+  }
   return host;
 }
 
@@ -74,13 +81,19 @@ VmSandbox::~VmSandbox() {
 
 void VmSandbox::boot(const GuestSpec& guest, const SandboxSpec& spec) {
   make_folders(staging_, 0700);
-  cgroup_.create(host_resources(spec.spec.linux_.resources, shape_of(configuration_, spec).memory));
+  host_resources_ = host_resources(spec.spec.linux_.resources, shape_of(configuration_, spec));
+  cgroup_.create(host_resources_);
   RunningVm vm = start_vm(configuration_, spec, guest, cgroup_, staging_);
   network_ = std::move(vm.network);
   machine_ = std::move(vm.machine);
   session_ = std::move(vm.session);
   created_ = vm.created;
   enters_cgroup_ = std::move(vm.enters_cgroup);
+  std::vector<std::string> shares;
+  for (size_t i = 0; i < guest.shares.size(); ++i) {
+    shares.push_back(fmt::format("{}/{}", kJailShares, i));
+  }
+  mounts_ = facts::remember_mounts(machine_->pid(), shares);
 }
 
 void VmSandbox::create_container(const GuestSpec& guest, SandboxSpec spec) {
@@ -170,6 +183,8 @@ void VmSandbox::limit_processor_time() {
   host.cpu_period = period;
   host.cpu_quota = quota < 0 ? -1 : quota + static_cast<int64_t>(period / 2);
   cgroup_.apply(host);
+  host_resources_.cpu_period = host.cpu_period;
+  host_resources_.cpu_quota = host.cpu_quota;
 }
 
 StartedProcess& VmSandbox::exec(const std::string& exec_id, const oci::Process& process, ProcessIo io) {
@@ -293,6 +308,9 @@ void VmSandbox::update(const oci::Resources& resources) {
   host.cpuset_cpus = resources.cpuset_cpus;
   host.cpuset_mems = resources.cpuset_mems;
   cgroup_.apply(host);
+  host_resources_.cpu_shares = host.cpu_shares ? host.cpu_shares : host_resources_.cpu_shares;
+  host_resources_.cpuset_cpus = host.cpuset_cpus.empty() ? host_resources_.cpuset_cpus : host.cpuset_cpus;
+  host_resources_.cpuset_mems = host.cpuset_mems.empty() ? host_resources_.cpuset_mems : host.cpuset_mems;
   if (resources.cpu_quota || resources.cpu_period) {
     asked_.cpu_quota = resources.cpu_quota ? resources.cpu_quota : asked_.cpu_quota;
     asked_.cpu_period = resources.cpu_period ? resources.cpu_period : asked_.cpu_period;
@@ -382,7 +400,9 @@ std::unique_ptr<FileWork> VmSandbox::work_on_files(archive::FileRequest request,
 }
 
 void VmSandbox::measure(facts::Wall& wall) {
-  facts::measure({.kind = facts::Kind::kMachine, .init = machine_->pid(), .execs = {}, .cgroup = cgroup_}, wall);
+  facts::measure({.kind = facts::Kind::kMachine, .init = machine_->pid(), .execs = {}, .cgroup = cgroup_, .mounts = mounts_},
+                 wall);
+  wall.set_resources(oci::to_json(host_resources_));
   facts::add_open_files(machine_->pid(), wall);
   bool has_kvm = std::any_of(wall.open_files().begin(), wall.open_files().end(),
                              [](const facts::OpenFiles& files) { return files.kind() == "kvm-vm"; });

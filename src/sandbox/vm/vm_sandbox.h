@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "facts/given_mounts.h"
 #include "linux/cgroup.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/vm/agent_session.h"
@@ -67,6 +68,8 @@ class VmSandbox final : public Sandbox {
   std::filesystem::path staging_;
   linux::Cgroup cgroup_;
   oci::Resources asked_;  // the container's limits, of which the host's part holds from `start` on
+  oci::Resources host_resources_;  // what that was given
+  facts::GivenMounts mounts_;      // QEMU's
   std::unique_ptr<NetworkLink> network_;
   std::future<void> enters_cgroup_;  // see RunningVm
   std::unique_ptr<Machine> machine_;
