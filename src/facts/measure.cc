@@ -16,6 +16,7 @@
 #include "facts/local_files.h"
 #include "facts/mounts.h"
 #include "facts/process.h"
+#include "facts/status.h"
 #include "linux/cgroup_layout.h"
 #include "linux/installed_filters.h"
 #include "support/error.h"
@@ -60,11 +61,25 @@ class Measurement {
     attempt(wall_, "limits", [&] { add_limits(); });
     attempt(wall_, "paths", [&] { add_paths(); });
     attempt(wall_, "devices", [&] { add_devices(); });
+    if (has_ended()) {  // the kernel has taken it out of its cgroups and namespaces meanwhile
+      wall_.Clear();
+      add_gap(wall_, "all", "its first process has just ended");
+    }
   }
 
  private:
   bool is_machine() const { return subject_.kind == Kind::kMachine; }
   LocalFiles files() const { return {subject_.init, subject_.mounts.mountinfo}; }
+
+  bool has_ended() const {
+    Process init;
+    try {
+      describe_process(subject_.init, init);
+    } catch (const Error&) {
+      return true;
+    }
+    return init.ended();
+  }
 
   void add_process(pid_t pid, Role role, const std::string& exec_id) {
     if (wall_.processes_size() >= kMostProcesses) {
@@ -77,7 +92,7 @@ class Measurement {
       process.set_exec_id(exec_id);
       describe_process(pid, process);
       if (role == ROLE_INIT || role == ROLE_EXEC) {
-        describe_resource_limits(pid, process);
+        read_resource_limits(read_file(fmt::format("/proc/{}/limits", pid), 4096), process);
       }
       if (role == ROLE_INIT || role == ROLE_MACHINE || !process.ended()) {  // what waits to be collected runs nothing
         *wall_.add_processes() = std::move(process);
@@ -93,6 +108,10 @@ class Measurement {
       add_process(pid, ROLE_EXEC, id);
       seen_.insert(pid);
     }
+    add_of_cgroup();
+  }
+
+  void add_of_cgroup() {
     attempt(wall_, "processes", [&] {
       for (pid_t pid : subject_.cgroup.processes()) {
         if (seen_.insert(pid).second) {
@@ -111,17 +130,24 @@ class Measurement {
         own.emplace_back(file, inode);
       }
     }
+    std::vector<pid_t> inside;
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
       std::string name = entry.path().filename();
       pid_t pid = 0;
       auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-      if (error != std::errc() || end != name.data() + name.size() || seen_.contains(pid)) {
-        continue;
+      if (error == std::errc() && end == name.data() + name.size() && !seen_.contains(pid) &&
+          std::any_of(own.begin(), own.end(),
+                      [&](const auto& each) { return namespace_inode(pid, each.first) == each.second; })) {
+        inside.push_back(pid);
       }
-      bool inside = std::any_of(own.begin(), own.end(),
-                                [&](const auto& each) { return namespace_inode(pid, each.first) == each.second; });
-      if (inside && seen_.insert(pid).second) {
+    }
+    if (inside.empty()) {
+      return;
+    }
+    add_of_cgroup();  // who was born meanwhile is no stranger
+    for (pid_t pid : inside) {
+      if (seen_.insert(pid).second) {
         add_process(pid, ROLE_STRANGER, "");
       }
     }
@@ -255,32 +281,6 @@ void add_system_process(pid_t pid, int role, Wall& wall) {
     describe_process(pid, process);
     *wall.add_system() = std::move(process);
   });
-}
-
-void add_open_files(pid_t pid, Wall& wall) {
-  std::map<std::string, uint32_t> kinds;
-  attempt(wall, "open files", [&] {
-    for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
-      std::error_code error;
-      std::string target = std::filesystem::read_symlink(entry.path(), error);
-      if (!error) {
-        // "socket:[1]", "pipe:[2]", "anon_inode:[eventfd]", "anon_inode:kvm-vm", "/memfd:x (deleted)", a path
-        std::string kind = target.starts_with("anon_inode:") ? target.substr(11) : target.substr(0, target.find(':'));
-        kind = target.starts_with("/memfd:")                   ? "memory file"
-               : target.starts_with("/dev/")                   ? target
-               : target.find("(deleted)") != std::string::npos ? "deleted file"
-               : target.starts_with("/")                       ? "file"
-                                                               : kind;
-        std::erase_if(kind, [](char c) { return c == '[' || c == ']'; });
-        ++kinds[kind];
-      }
-    }
-  });
-  for (const auto& [kind, count] : kinds) {
-    OpenFiles& files = *wall.add_open_files();
-    files.set_kind(kind);
-    files.set_count(count);
-  }
 }
 
 }  // namespace bulkhead::facts

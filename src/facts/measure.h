@@ -33,7 +33,4 @@ void measure(const Subject& subject, Wall& wall);
 /// Adds a process that the wall itself runs: this one, for instance.
 void add_system_process(pid_t pid, int role, Wall& wall);
 
-/// What a process holds open, by kind: "file", "socket", "kvm" ...
-void add_open_files(pid_t pid, Wall& wall);
-
 }  // namespace bulkhead::facts

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,37 +79,6 @@ void describe_process(pid_t pid, Process& process) {
       found.set_inode(inode);
       // PID 1 can't always be asked: it may hold capabilities that we don't (ptrace(2), "access mode checking").
       found.set_outer(inode == namespace_inode(::getpid(), kind.file) || inode == namespace_inode(kFirst, kind.file));
-    }
-  }
-}
-
-void describe_resource_limits(pid_t pid, Process& process) {
-  struct Limit {
-    __rlimit_resource number;
-    const char* name;
-  };
-  static constexpr std::array kLimits = {Limit{RLIMIT_AS, "RLIMIT_AS"},
-                                         Limit{RLIMIT_CORE, "RLIMIT_CORE"},
-                                         Limit{RLIMIT_CPU, "RLIMIT_CPU"},
-                                         Limit{RLIMIT_DATA, "RLIMIT_DATA"},
-                                         Limit{RLIMIT_FSIZE, "RLIMIT_FSIZE"},
-                                         Limit{RLIMIT_LOCKS, "RLIMIT_LOCKS"},
-                                         Limit{RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK"},
-                                         Limit{RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE"},
-                                         Limit{RLIMIT_NICE, "RLIMIT_NICE"},
-                                         Limit{RLIMIT_NOFILE, "RLIMIT_NOFILE"},
-                                         Limit{RLIMIT_NPROC, "RLIMIT_NPROC"},
-                                         Limit{RLIMIT_RSS, "RLIMIT_RSS"},
-                                         Limit{RLIMIT_RTPRIO, "RLIMIT_RTPRIO"},
-                                         Limit{RLIMIT_RTTIME, "RLIMIT_RTTIME"},
-                                         Limit{RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING"},
-                                         Limit{RLIMIT_STACK, "RLIMIT_STACK"}};
-  for (const auto& [number, name] : kLimits) {
-    rlimit limit{};
-    if (::prlimit(pid, number, nullptr, &limit) == 0) {
-      ResourceLimit& found = *process.add_resource_limits();
-      found.set_name(name);
-      found.set_hard(limit.rlim_max);
     }
   }
 }

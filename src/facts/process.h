@@ -19,7 +19,4 @@ uint64_t namespace_inode(pid_t pid, std::string_view file);
 /// Of one of `process`'s namespaces by the kind's name in an OCI spec; 0 where it wasn't read.
 uint64_t namespace_of(const Process& process, std::string_view kind);
 
-/// Its resource limits; what can't be asked is left out.
-void describe_resource_limits(pid_t pid, Process& process);
-
 }  // namespace bulkhead::facts

@@ -1,5 +1,7 @@
 #include "facts/status.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <string>
 
@@ -70,6 +72,27 @@ uint64_t processor_time_of(std::string_view stat, uint64_t ticks) {
   constexpr size_t kUserTime = 14;
   constexpr size_t kSystemTime = 15;
   return (number_of(parts->field(kUserTime)) + number_of(parts->field(kSystemTime))) * 1000 / ticks;
+}
+
+void read_resource_limits(std::string_view text, Process& process) {
+  // By number, as the kernel lists them (asm-generic/resource.h), after a line of titles. "%-25s %-20s %-20s".
+  static constexpr std::array kNames = {"CPU",     "FSIZE", "DATA",  "STACK",      "CORE",     "RSS",  "NPROC",  "NOFILE",
+                                        "MEMLOCK", "AS",    "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"};
+  constexpr size_t kHard = 47;
+  for (const char* name : kNames) {
+    if (text.empty()) {
+      return;
+    }
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    if (text.substr(0, text.find('\n')).size() <= kHard) {
+      return;
+    }
+    std::string_view hard = text.substr(kHard);
+    hard = hard.substr(0, hard.find_first_of(" \n"));
+    ResourceLimit& found = *process.add_resource_limits();
+    found.set_name(std::string("RLIMIT_") + name);
+    found.set_hard(hard == "unlimited" ? UINT64_MAX : number_of(hard));
+  }
 }
 
 }  // namespace bulkhead::facts

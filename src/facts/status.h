@@ -1,4 +1,4 @@
-// /proc/PID/status and /proc/PID/stat (proc(5)) as facts. Pure.
+// /proc/PID/status, /proc/PID/stat and /proc/PID/limits (proc(5)) as facts. Pure.
 #pragma once
 
 #include <cstdint>
@@ -13,5 +13,8 @@ void read_status(std::string_view text, Process& process);
 
 /// Milliseconds in user and kernel mode; 0 where the text is none of stat's. `ticks`: per second (sysconf(3)).
 uint64_t processor_time_of(std::string_view stat, uint64_t ticks);
+
+/// What /proc/PID/limits says (prlimit(2) would need CAP_SYS_RESOURCE for another user's process).
+void read_resource_limits(std::string_view text, Process& process);
 
 }  // namespace bulkhead::facts

@@ -45,6 +45,25 @@ TEST(Status, AnythingElseIsNothing) {
   }
 }
 
+TEST(Status, ReadsResourceLimits) {
+  Process process;
+  read_resource_limits(
+      "Limit                     Soft Limit           Hard Limit           Units     \n"
+      "Max cpu time              unlimited            unlimited            seconds   \n"
+      "Max file size             1                    23                   bytes     \n",
+      process);
+  ASSERT_EQ(process.resource_limits_size(), 2);
+  EXPECT_EQ(process.resource_limits(0).name(), "RLIMIT_CPU");
+  EXPECT_EQ(process.resource_limits(0).hard(), UINT64_MAX);
+  EXPECT_EQ(process.resource_limits(1).name(), "RLIMIT_FSIZE");
+  EXPECT_EQ(process.resource_limits(1).hard(), 23U);
+  for (const char* text : {"", "\n", "x", "x\ny", "\n\n\n"}) {
+    Process none;
+    read_resource_limits(text, none);
+    EXPECT_EQ(none.resource_limits_size(), 0) << text;
+  }
+}
+
 TEST(Status, ProcessorTimeIsFoundBehindAnyName) {
   EXPECT_EQ(processor_time_of("7 (a) 1 (b) R 1 2 3 4 5 6 7 8 9 10 150 50 0 0", 100), 2000U);
   EXPECT_EQ(processor_time_of("7 (a) R 1 2", 100), 0U);

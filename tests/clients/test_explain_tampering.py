@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import sqlite3
 import stat
 import subprocess
@@ -171,12 +170,12 @@ def test_every_limit_that_was_raised_is_marked(docker, bulkhead, isolation):
     expect_weaker(facts, rf"memory limit: \d+ / {8 << 30}")
 
 
-def test_a_resource_limit_that_was_raised_is_marked(docker, bulkhead):
-    name = run(docker, "--ulimit", "nofile=100:200")
-    facts = explain(bulkhead, name)
-    assert facts["Differences"] == []
-    resource.prlimit(init_of(facts)["Pid"], resource.RLIMIT_NOFILE, (100, 300))
-    assert weaker(explain(bulkhead, name)) == [f"RLIMIT_NOFILE of process {init_of(facts)['Pid']} (sleep): 200 / 300"]
+def test_a_resource_limit_that_is_higher_is_marked(own_engine, own_docker, make_client):
+    bulkhead = make_client(own_engine, "bulkhead")
+    name = run(own_docker, "--ulimit", "nofile=100:300")
+    assert explain(bulkhead, name)["Differences"] == []
+    with altered_record(own_engine, name, lambda config: config.update(Ulimits=[{"Name": "nofile", "Soft": 100, "Hard": 200}])):
+        expect_weaker(explain(bulkhead, name), r"RLIMIT_NOFILE of process \d+ \(sleep\): 200 / 300")
 
 
 def test_devices_that_were_let_through_to_a_machine_are_marked(docker, bulkhead):

@@ -11,6 +11,7 @@
 #include "facts/bounds.h"
 #include "facts/facts.pb.h"
 #include "facts/measure.h"
+#include "facts/open_files.h"
 #include "sandbox/vm/create_request.h"
 #include "sandbox/vm/vm_start.h"
 #include "support/error.h"
