@@ -95,7 +95,10 @@ TEST_F(PolicyStoreTest, APipeInItsPlaceHoldsNobodyUp) {
 
 TEST_F(PolicyStoreTest, AProfileIsReadAgainAfterAChangeAndHasToBeRootsToo) {
   std::filesystem::path profile = folder_ / "p.json";
-  auto write_profile = [&](std::string_view text, mode_t mode) { replace_file(profile, text, mode, Durability::kUnsynced); };
+  auto write_profile = [&](std::string_view text, unsigned mode) {
+    replace_file(profile, text, 0644, Durability::kUnsynced);
+    std::filesystem::permissions(profile, std::filesystem::perms(mode));  // whatever the umask is
+  };
   write_profile(R"({"defaultAction": "SCMP_ACT_ALLOW"})", 0644);
   write(fmt::format("version: 1\nrules:\n- {{match: any, allow: all, walls: {{seccomp: {}}}}}\n", profile.native()));
   PolicyStore store(file_, PolicyFile::kNamed);
@@ -105,7 +108,7 @@ TEST_F(PolicyStoreTest, AProfileIsReadAgainAfterAChangeAndHasToBeRootsToo) {
   EXPECT_THAT(text(), HasSubstr("ERRNO"));
   write_profile(R"({"defaultAction": "SCMP_ACT_LOG"})", 0666);
   EXPECT_THAT(text(), HasSubstr("ERRNO")) << "what was in force stays";
-  EXPECT_THAT(store.status().error, testing::AllOf(HasSubstr("policy.yaml:3:44: "), HasSubstr("others than root")));
+  EXPECT_THAT(store.status().error, testing::AllOf(HasSubstr("policy.yaml:3:45: "), HasSubstr("others than root")));
   std::filesystem::permissions(profile, std::filesystem::perms(0644));
   EXPECT_THAT(text(), HasSubstr("LOG"));
 }

@@ -457,7 +457,7 @@ def offline(request, tmp_path, client_config):
 def test_check_says_what_the_engine_would(offline, tmp_path):
     file, profile = tmp_path / "policy.yaml", tmp_path / "profile.json"
     file.write_text(f"version: 1\nrules:\n- {{match: any, allow: all, walls: {{seccomp: {profile}}}}}\n")
-    assert f"{file}:3:44: " in offline.fails("policy", "check", file, code=1)
+    assert f"{file}:3:45: " in offline.fails("policy", "check", file, code=1)
     profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
     offline.ok("policy", "check", file)
     profile.chmod(0o666)
