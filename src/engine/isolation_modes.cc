@@ -86,6 +86,13 @@ void check_mode(const std::string& mode, const task::IsolationDescription& descr
     refuse(fmt::format("--memory={}", host_config.memory),
            fmt::format("the container's VM is made with this memory, and the host has {} bytes with its swap", most));
   }
+  for (const MountRequest& mount : description.own_kernel ? mount_requests(host_config) : std::vector<MountRequest>()) {
+    const std::string& propagation = mount.view.propagation;
+    if (propagation.ends_with("shared") || propagation.ends_with("slave")) {
+      refuse(fmt::format("'{}' of the bind mount on '{}'", propagation, mount.view.destination),
+             "the container has a kernel of its own, and mounts don't pass from one to the other");
+    }
+  }
   auto profile = std::find_if(host_config.security_opt.begin(), host_config.security_opt.end(), [](const std::string& option) {
     return option.starts_with("apparmor") && !option.ends_with("unconfined");
   });
