@@ -1,10 +1,13 @@
 // POST /containers/create: from the request to a record with a place on disk. Nothing runs yet.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "compat/windows_text.h"
 #include "engine/create_defaults.h"
 #include "engine/engine_state.h"
 #include "engine/log_rotation.h"
+#include "engine/mount_requests.h"
 #include "engine/names.h"
 #include "engine/resource_bounds.h"
 #include "engine/spec_builder.h"
@@ -18,6 +21,21 @@
 
 namespace bulkhead::engine {
 namespace {
+
+/// What is said of each that the request asks for; an image's own need no word, unless they are of no use.
+void warn_of_volumes(const Container& container, const std::vector<std::string>& asked, std::vector<std::string>& warnings) {
+  for (const std::string& volume : volume_paths(container.config, container.host_config)) {
+    if (container.host_config.readonly_rootfs) {
+      warnings.push_back(
+          fmt::format("The volume {0} can't be written: it is a folder of the root, which is read-only. Use --tmpfs {0}, or "
+                      "mount a folder of the host there.",
+                      volume));
+    } else if (std::find(asked.begin(), asked.end(), volume) != asked.end()) {
+      warnings.push_back(
+          fmt::format("The volume {} is kept in the container's writable layer and removed with the container.", volume));
+    }
+  }
+}
 
 /// What the mode in force can do; a thicker wall, whoever wanted it, is never replaced by a thinner. Throws where it can't be
 /// made here; who didn't ask for it is told why it has to be this one, and the ways out.
@@ -99,11 +117,8 @@ Container Engine::State::define(const CreateRequest& request, std::vector<std::s
         "The image's HEALTHCHECK is not run by this engine: the container has no health status. With --no-healthcheck nothing "
         "is said of it.");
   }
-  for (const std::string& volume : request.config.volumes) {
-    warnings.push_back(
-        fmt::format("The volume {} is kept in the container's writable layer and removed with the container.", volume));
-  }
   fill_in(container, image.config);
+  warn_of_volumes(container, request.config.volumes, warnings);
   if (!container.config.stop_signal.empty()) {
     parse_signal(container.config.stop_signal);
   }

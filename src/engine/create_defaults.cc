@@ -65,6 +65,11 @@ void merge_defaults(ContainerConfig& config, const image::ProcessDefaults& defau
     config.stop_signal = defaults.stop_signal;
   }
   config.labels.insert(defaults.labels.begin(), defaults.labels.end());
+  for (const std::string& volume : defaults.volumes) {
+    if (std::find(config.volumes.begin(), config.volumes.end(), volume) == config.volumes.end()) {
+      config.volumes.push_back(volume);
+    }
+  }
   for (const std::string& port : defaults.exposed_ports) {
     if (std::find(config.exposed_ports.begin(), config.exposed_ports.end(), port) == config.exposed_ports.end()) {
       config.exposed_ports.push_back(port);

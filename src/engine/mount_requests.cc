@@ -217,6 +217,24 @@ std::vector<MountRequest> mount_requests(const HostConfig& host_config) {
   return requests;
 }
 
+std::vector<std::string> volume_paths(const ContainerConfig& config, const HostConfig& host_config) {
+  std::set<std::string> mounted;
+  for (const MountRequest& request : mount_requests(host_config)) {
+    mounted.insert(request.view.destination);
+  }
+  std::vector<std::string> paths;
+  for (const std::string& volume : config.volumes) {
+    std::string path = checked_target(volume, volume);
+    if (path.find('\n') != std::string::npos) {
+      throw invalid(fmt::format("invalid mount path: '{}': a volume's path can't have a line break in it", volume));
+    }
+    if (!mounted.contains(path)) {
+      paths.push_back(std::move(path));
+    }
+  }
+  return paths;
+}
+
 oci::Mount to_mount(const MountRequest& request) {
   if (request.view.type == "tmpfs") {
     return {.destination = request.view.destination, .type = "tmpfs", .source = "tmpfs", .options = request.tmpfs_options};

@@ -23,6 +23,9 @@ struct MountRequest {
 /// Sorted so that a mount on a folder comes before one inside it. Throws kInvalidArgument in Docker's words.
 std::vector<MountRequest> mount_requests(const HostConfig& host_config);
 oci::Mount to_mount(const MountRequest& request);
+/// Where the anonymous volumes of a container (-v /path, VOLUME of its image) are, without those that a mount is in the place
+/// of. Throws as mount_requests.
+std::vector<std::string> volume_paths(const ContainerConfig& config, const HostConfig& host_config);
 /// "a//b/./c/.." -> "a/b", as Go's path.Clean does.
 std::string clean_path(const std::string& path);
 

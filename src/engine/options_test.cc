@@ -159,6 +159,18 @@ TEST(Mounts, TheSameTargetTwiceIsRefused) {
   EXPECT_THROW(mount_requests(host), Error);
 }
 
+TEST(Mounts, PathsOfAnonymousVolumes) {
+  ContainerConfig config;
+  HostConfig host;
+  config.volumes = {"/data/", "/b"};
+  host.binds = {"/a:/b"};
+  EXPECT_THAT(volume_paths(config, host), ElementsAre("/data")) << "a mount is in the other's place";
+  for (const char* wrong : {"data", "", "/", "/a/..", "/a\nb"}) {
+    config.volumes = {wrong};
+    EXPECT_THROW(volume_paths(config, host), Error) << wrong;
+  }
+}
+
 TEST(Mounts, TmpfsOptions) {
   auto options = [](const char* text) {
     HostConfig host;

@@ -182,6 +182,11 @@ std::map<std::string, std::string> annotations_of(const Container& container) {
   if (container.own_kernel && container.host_config.privileged) {
     annotations["org.bulkhead.devices"] = "all";  // of its own kernel
   }
+  std::string made = "/.dockerenv\n";  // programs look for it to know that they are in a container
+  for (const std::string& volume : volume_paths(container.config, container.host_config)) {
+    made += volume + "/\n";
+  }
+  annotations[oci::kMadePaths] = made;
   return annotations;
 }
 
@@ -191,7 +196,7 @@ void check_options(const Container& container) {
   const HostConfig& host_config = container.host_config;
   auto granted = granted_capabilities(host_config, capabilities_for(container));
   build_seccomp(parse_security_options(host_config.security_opt), host_config, granted);
-  mount_requests(host_config);
+  volume_paths(container.config, host_config);
   resources_of(host_config);
   rlimits_of(host_config.ulimits);
   sysctls_of(host_config);

@@ -94,6 +94,12 @@ TEST_F(SpecBuilder, ThePlainContainerIsDockers) {
   EXPECT_EQ(oci::to_json(oci::parse_spec(oci::to_json(spec))), oci::to_json(spec)) << "the shim reads what the engine wrote";
 }
 
+TEST_F(SpecBuilder, PathsThatAreMadeAreOursToSay) {
+  container_.config.volumes = {"/data"};
+  host_.annotations[oci::kMadePaths] = "/evil";
+  EXPECT_THAT(oci::made_paths(build()), ElementsAre("/.dockerenv", "/data/"));
+}
+
 TEST_F(SpecBuilder, AnotherUserHasNoCapabilitiesButTheBound) {
   container_.config.user = "ana";
   oci::Spec spec = build();

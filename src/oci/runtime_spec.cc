@@ -1,5 +1,7 @@
 #include "oci/runtime_spec.h"
 
+#include <sstream>
+
 #include "oci/json_reader.h"
 #include "oci/spec_sections.h"
 
@@ -117,6 +119,16 @@ std::string to_json(const Seccomp& seccomp) { return dump(write_seccomp(seccomp)
 bool has_exact_sources(const Spec& spec) {
   auto found = spec.annotations.find(kExactSources);
   return found != spec.annotations.end() && found->second == "true";
+}
+
+std::vector<std::string> made_paths(const Spec& spec) {
+  std::vector<std::string> paths;
+  auto found = spec.annotations.find(kMadePaths);
+  std::istringstream lines(found == spec.annotations.end() ? std::string() : found->second);
+  for (std::string line; std::getline(lines, line);) {
+    paths.push_back(line);
+  }
+  return paths;
 }
 
 }  // namespace bulkhead::oci

@@ -161,6 +161,10 @@ struct Spec {
 /// Annotation of ours: "true" says that no link leads to the sources of the bind mounts, and that none may be followed to them.
 inline constexpr const char* kExactSources = "org.bulkhead.exact-sources";
 bool has_exact_sources(const Spec& spec);
+/// Annotation of ours: paths that are made in the container's root where they are missing, one a line. One that ends with "/"
+/// is a folder, any other an empty file.
+inline constexpr const char* kMadePaths = "org.bulkhead.made-paths";
+std::vector<std::string> made_paths(const Spec& spec);
 
 /// Throws kInvalidArgument (not JSON, wrong types, missing required properties; names the property) or kNotSupported.
 Spec parse_spec(std::string_view json_text);

@@ -1,16 +1,19 @@
 // Mounts by descriptor: each is made detached (open_tree, fsmount), given its attributes, and then moved onto a descriptor of
 // its target (move_mount). No path of the image is ever given to mount(2).
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include "runner/child.h"
+#include "runner/proc_targets.h"
 
 namespace bulkhead::runner {
 
@@ -104,6 +107,30 @@ void make_symlink(const Child& child, const PlannedMount& mount, uint32_t index)
   ::close(parent);
 }
 
+bool is_procfs_root(int fd) {
+  constexpr ino_t kRoot = 1;  // PROC_ROOT_INO
+  struct stat status {};
+  struct statfs filesystem {};
+  return ::fstat(fd, &status) == 0 && status.st_ino == kRoot && ::fstatfs(fd, &filesystem) == 0 &&
+         filesystem.f_type == PROC_SUPER_MAGIC;
+}
+
+bool same_filesystem(int fd, int other) {
+  struct stat status {
+  }, status_of_other{};
+  return ::fstat(fd, &status) == 0 && ::fstat(other, &status_of_other) == 0 && status.st_dev == status_of_other.st_dev;
+}
+
+// SECURITY: what check_proc_target can't know from the spec: what a bind's source is, and where a link of the image leads to.
+void check_proc(const Child& child, const PlannedMount& mount, int target, uint32_t index) {
+  if (std::strcmp(mount.target, "/proc") == 0 && !is_procfs_root(mount.fd)) {
+    fail(child, Step::kNotProc, index, EINVAL);
+  }
+  if (!is_at_proc(mount.target) && child.proc >= 0 && same_filesystem(target, child.proc)) {
+    fail(child, Step::kInsideProc, index, EINVAL);
+  }
+}
+
 void attach_mount(Child& child, PlannedMount& mount, uint32_t index) {
   if (mount.kind == MountKind::kSymlink) {
     make_symlink(child, mount, index);
@@ -126,6 +153,7 @@ void attach_mount(Child& child, PlannedMount& mount, uint32_t index) {
   }
   int target = make_in_root(child.root, mount.target, mount.kind == MountKind::kBind ? kind_of(mount.fd) : S_IFDIR, resolve);
   check(child, target, Step::kMountTarget, index);
+  check_proc(child, mount, target, index);
   check(child, attach(mount.fd, target), Step::kMountAttach, index);
   ::close(target);
   bool is_devpts = mount.type != nullptr && std::strcmp(mount.type, "devpts") == 0;

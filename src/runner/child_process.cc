@@ -171,18 +171,6 @@ void verify_cwd(const Child& child) {
   }
 }
 
-void make_cwd(const Child& child) {
-  if (!child.plan.process.make_cwd || ::access(child.plan.process.cwd, F_OK) == 0) {
-    return;
-  }
-  int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  check(child, root, Step::kMakeCwd);
-  int fd = make_in_root(root, child.plan.process.cwd, S_IFDIR);
-  check(child, fd, Step::kMakeCwd);
-  ::close(fd);
-  ::close(root);
-}
-
 }  // namespace
 
 void become_process(Child& child) {
@@ -191,7 +179,6 @@ void become_process(Child& child) {
   set_apparmor(child);
   set_rlimits(child);
   close_descriptors(child);
-  make_cwd(child);
   bool inside = enter_cwd(child);
   drop_bounding(child);
   change_user(child);

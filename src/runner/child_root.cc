@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,6 +38,24 @@ void pivot(const Child& child) {
   check(child, ::chdir("/"), Step::kPivot);
 }
 
+// While the root can still be written: it may be read-only for the container.
+void make_paths(const Child& child) {
+  uint32_t index = 0;
+  for (const MadePath& made : child.plan.container->made) {
+    int fd = make_in_root(child.root, made.path, made.kind);
+    check(child, fd, Step::kMakePath, index++);
+    ::close(fd);
+  }
+  int cwd = open_in_root(child.root, child.plan.process.cwd, O_PATH);
+  if (cwd < 0 && errno == ENOENT) {  // anything else is chdir's to tell
+    cwd = make_in_root(child.root, child.plan.process.cwd, S_IFDIR);
+    check(child, cwd, Step::kMakeCwd);
+  }
+  if (cwd >= 0) {
+    ::close(cwd);
+  }
+}
+
 }  // namespace
 
 void build_root(Child& child) {
@@ -57,6 +76,7 @@ void build_root(Child& child) {
     open_terminal(child);
   }
   mask_paths(child);
+  make_paths(child);
   pivot(child);
   if (container.readonly_root) {
     mount_attr attributes{};

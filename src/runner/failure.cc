@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string>
 
+#include "runner/proc_targets.h"
+
 namespace bulkhead::runner {
 
 namespace {
@@ -69,6 +71,7 @@ std::string doing_container(const Plan& plan, const Report& report) {
     case Step::kDevice: return fmt::format("make device '{}'", container.devices.at(report.index).path);
     case Step::kMask: return fmt::format("mask '{}'", container.masked.at(report.index));
     case Step::kReadonlyPath: return fmt::format("make '{}' read-only", container.readonly.at(report.index));
+    case Step::kMakePath: return fmt::format("make '{}'", container.made.at(report.index).path);
     case Step::kMountSource:
     case Step::kFilesystem:
     case Step::kMountTarget:
@@ -119,8 +122,10 @@ Error describe(const Plan& plan, const Report& report) {
     case Step::kLookup: return lookup_failure(plan, report);
     case Step::kExecute:
       return {code_of_command(report.error), fmt::format("exec {}: {}", plan.process.argv.front(), reason(report.error))};
-    case Step::kCwd:
-      return {code_of_command(report.error),
+    case Step::kNotProc: return not_proc(plan.container->mounts.at(report.index).target);
+    case Step::kInsideProc: return inside_proc(plan.container->mounts.at(report.index).target);
+    case Step::kCwd:  // ENOTDIR: it is there, and is something else
+      return {report.error == ENOENT ? ErrorCode::kCommandNotFound : ErrorCode::kCannotExecute,
               fmt::format("chdir to cwd (\"{}\") set in config.json failed: {}", plan.process.cwd, reason(report.error))};
     case Step::kCwdOutside:
       return {ErrorCode::kPermissionDenied,

@@ -74,6 +74,11 @@ struct PlannedDevice {
   gid_t gid = 0;
 };
 
+struct MadePath {
+  const char* path = nullptr;
+  mode_t kind = 0;  // S_IFDIR, or S_IFREG: an empty file
+};
+
 struct PlannedSysctl {
   const char* path = nullptr;  // "sys/net/..."
   const char* value = nullptr;
@@ -101,6 +106,7 @@ struct ContainerPlan {
   std::vector<PlannedDevice> devices;
   std::vector<PlannedSysctl> sysctls;
   std::vector<const char*> masked, readonly;
+  std::vector<MadePath> made;  // where they are missing
   const char* hostname = nullptr;
   const char* domainname = nullptr;
 };
@@ -127,7 +133,6 @@ struct ProcessPlan {
   std::vector<const char*> candidates;         // paths to try, in order; ends with nullptr
   std::unique_ptr<SharedCommand> shared;       // where set: the three above are read there, as they are when the init starts
   const char* cwd = "/";
-  bool make_cwd = false;
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<gid_t> groups;

@@ -150,7 +150,6 @@ std::unique_ptr<Plan> plan_init(InitRequest request) {
     plan->process.shared = std::make_unique<SharedCommand>();
   }
   plan_process(*plan, spec.process, request.seccomp, std::move(request.streams));
-  plan->process.make_cwd = true;
   plan->cgroup_entrances = request.cgroup.open_entrances();
   plan->cgroup_folder = request.cgroup.open_folder();
   return plan;

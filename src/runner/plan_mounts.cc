@@ -9,6 +9,7 @@
 #include "linux/cgroup_layout.h"
 #include "runner/mount_options.h"
 #include "runner/planner.h"
+#include "runner/proc_targets.h"
 #include "runner/source_propagation.h"
 #include "support/error.h"
 
@@ -176,6 +177,21 @@ void plan_devices(Plan& plan, const oci::Spec& spec) {
   }
 }
 
+// A mount on a device's name is there in its place.
+void drop_replaced_devices(ContainerPlan& container) {
+  std::erase_if(container.devices, [&](const PlannedDevice& device) {
+    return std::any_of(container.mounts.begin(), container.mounts.end(),
+                       [&](const PlannedMount& mount) { return std::string_view(mount.target) == device.path; });
+  });
+}
+
+void plan_made_paths(Plan& plan, const oci::Spec& spec) {
+  for (const std::string& path : oci::made_paths(spec)) {
+    const char* kept = plan.texts.keep(plain_target(path, oci::kMadePaths));
+    plan.container->made.push_back({kept, path.ends_with('/') ? S_IFDIR : S_IFREG});
+  }
+}
+
 }  // namespace
 
 void plan_mounts(Plan& plan, const oci::Spec& spec, const linux::Cgroup& cgroup) {
@@ -186,7 +202,9 @@ void plan_mounts(Plan& plan, const oci::Spec& spec, const linux::Cgroup& cgroup)
   for (const oci::Mount& mount : spec.mounts) {
     const MountOptions options = parse_mount_options(mount.options);
     const std::string target = plain_target(mount.destination, "mounts.destination");
-    if (options.bind || mount.type == "bind") {
+    const bool bind = options.bind || mount.type == "bind";
+    check_proc_target(target, mount.type, bind ? IsBind::kYes : IsBind::kNo);
+    if (bind) {
       plan_bind(plan, mount, target, options, oci::has_exact_sources(spec));
       if (target == "/dev") {
         plan.container->make_devices = false;  // the host's own devices: not ours to change
@@ -201,7 +219,9 @@ void plan_mounts(Plan& plan, const oci::Spec& spec, const linux::Cgroup& cgroup)
   }
   if (plan.container->make_devices) {
     plan_devices(plan, spec);
+    drop_replaced_devices(*plan.container);
   }
+  plan_made_paths(plan, spec);
   for (const std::string& path : spec.linux_.masked_paths) {
     plan.container->masked.push_back(plan.texts.keep(path));
   }

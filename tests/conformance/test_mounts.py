@@ -1,6 +1,7 @@
 """Bind mounts, tmpfs, read-only roots, and what is mounted by default."""
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -135,6 +136,86 @@ def test_nothing_of_the_host_shows(docker):
     mounts = sh(docker, "cat /proc/self/mountinfo")
     assert "/oldroot" not in mounts and "pivot" not in mounts
     assert all(line.split()[4].split("/")[1] in ("", "proc", "dev", "sys", "etc") for line in mounts.splitlines())
+
+
+@pytest.fixture
+def shared(folder):
+    """A mount of its own that is shared with nobody but who asks for it."""
+    subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+    subprocess.run(["mount", "--make-shared", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-R", folder], check=True)
+
+
+@pytest.mark.one_mode("process", reason="mounts don't pass from one kernel to another: hyperv refuses, see below")
+def test_shared_mount_goes_both_ways(docker, shared):
+    name = docker.ok("run", "-d", "--privileged", "-v", f"{shared}:/x:rshared", IMAGE, "sleep", "1000")
+    docker.ok("exec", name, "sh", "-c", "mkdir /x/in && mount -t tmpfs none /x/in && touch /x/in/f")
+    assert (shared / "in/f").exists()
+    (shared / "out").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", shared / "out"], check=True)
+    (shared / "out/g").touch()
+    assert docker.ok("exec", name, "ls", "/x/out") == "g"
+
+
+@pytest.mark.one_mode("process", reason="mounts don't pass from one kernel to another: hyperv refuses, see below")
+def test_slave_mount_only_hears(docker, shared):
+    name = docker.ok("run", "-d", "--privileged", "-v", f"{shared}:/x:rslave", IMAGE, "sleep", "1000")
+    docker.ok("exec", name, "sh", "-c", "mkdir /x/in && mount -t tmpfs none /x/in && touch /x/in/f")
+    assert (shared / "in").exists() and not (shared / "in/f").exists()
+    (shared / "out").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", shared / "out"], check=True)
+    (shared / "out/g").touch()
+    assert docker.ok("exec", name, "ls", "/x/out") == "g"
+
+
+@pytest.mark.parametrize("option", ["shared", "rshared", "slave", "rslave"])
+def test_no_propagation_from_a_private_mount(docker, shared, isolation, option):
+    subprocess.run(["mount", "--make-private", shared], check=True)
+    match = "it is not a shared (or slave )?mount" if isolation == "process" else f"'{option}' .*kernel of its own"
+    docker.fails("run", "--rm", "-v", f"{shared}:/x:{option}", IMAGE, "true", code=125, match=match)
+
+
+@pytest.mark.parametrize("options", [["-v", "{}:/proc"], ["--tmpfs", "/proc"]])
+def test_nothing_but_a_procfs_on_proc(docker, folder, options):
+    docker.fails("run", "--rm", *(option.format(folder) for option in options), IMAGE, "true", code=125, match="not of type proc")
+
+
+def test_nothing_of_the_users_inside_proc(docker, folder):
+    docker.fails("run", "--rm", "-v", f"{folder}:/proc/sys", IMAGE, "true", code=125, match="inside /proc")
+
+
+@pytest.mark.one_mode("process", reason="a device of the host is not the guest kernel's")
+def test_bind_of_a_device_over_a_device(docker):
+    assert sh(docker, "stat -c %t:%T /dev/random", "-v", "/dev/urandom:/dev/random") == "1:9"
+
+
+def test_bind_of_a_file_over_a_device(docker, folder):
+    assert sh(docker, "cat /dev/null /proc/keys", "-v", f"{folder}/file:/dev/null") == "from the host"
+
+
+def test_folder_of_an_anonymous_volume_is_made(docker):
+    assert sh(docker, "touch /anon/deep/x && ls /anon/deep", "-v", "/anon/deep") == "x"
+
+
+def test_folder_of_an_anonymous_volume_stays(docker):
+    name = docker.ok("create", "-v", "/anon", IMAGE, "sh", "-c", "echo x >>/anon/log; wc -l </anon/log")
+    assert [docker.ok("start", "-a", name) for _ in range(2)] == ["1", "2"]
+
+
+@pytest.mark.bulkhead_only  # Docker's volume can be written there
+def test_anonymous_volume_of_a_read_only_root_is_told(docker):
+    result = docker("run", "--rm", "--read-only", "-v", "/anon", IMAGE, "touch", "/anon/x")
+    assert "/anon can't be written" in result.err and "Read-only file system" in result.err, result
+
+
+def test_missing_working_directory_of_a_read_only_root_is_made(docker):
+    assert docker.ok("run", "--rm", "--read-only", "-w", "/new/deep", IMAGE, "pwd") == "/new/deep"
+
+
+def test_dockerenv(docker):
+    """Programs look for it to know that they are in a container."""
+    assert sh(docker, "stat -c '%F %s' /.dockerenv", "--read-only") == "regular empty file 0"
 
 
 def test_named_volume(docker):

@@ -14,6 +14,10 @@ def test_commands_that_cannot_run(docker, command, code, message):
     docker.fails("run", "--rm", IMAGE, *command, code=code, match=message)
 
 
+def test_working_directory_that_is_a_file(docker):
+    docker.fails("run", "--rm", "-w", "/etc/passwd", IMAGE, "true", code=126, match="/etc/passwd.*not a directory")
+
+
 def test_the_failed_container_is_left_as_created(docker):
     docker.fails("run", "--name", "failed", IMAGE, "no-such-command", code=127)
     state = docker.inspect("failed")["State"]

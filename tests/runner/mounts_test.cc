@@ -176,9 +176,77 @@ TEST(Mounts, AWorkingDirectoryOutsideIsRefused) {
 }
 
 TEST(Mounts, AMissingWorkingDirectoryIsMade) {
+  for (bool readonly : {false, true}) {
+    Container container;
+    container.spec.root.readonly = readonly;
+    container.spec.process.cwd = "/new/folder";
+    EXPECT_EQ(container.run_shell("pwd").out, "/new/folder\n");
+  }
+}
+
+TEST(Mounts, AFileIsNoWorkingDirectory) {
   Container container;
-  container.spec.process.cwd = "/new/folder";
-  EXPECT_EQ(container.run_shell("pwd").out, "/new/folder\n");
+  container.spec.process.cwd = "/bin/busybox";
+  try {
+    container.create();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCannotExecute);
+    EXPECT_EQ(error.message(), "chdir to cwd (\"/bin/busybox\") set in config.json failed: not a directory");
+  }
+}
+
+TEST(Mounts, PathsThatAreAskedForAreMadeInsideTheRoot) {
+  Container container;
+  container.spec.root.readonly = true;
+  const std::filesystem::path outside = container.folder() / "outside";
+  make_folders(outside);
+  std::filesystem::create_symlink("../outside", container.root() / "link");
+  make_folders(container.root() / "outside");
+  std::ofstream(container.root() / "etc/kept") << "kept\n";
+  container.spec.annotations[oci::kMadePaths] = "/.dockerenv\n/a/b/\n/link/c/\n/etc/kept\n";
+  Result result = container.run_shell("stat -c '%n %F' /.dockerenv /a/b /outside/c; cat /etc/kept");
+  EXPECT_EQ(result.out, "/.dockerenv regular empty file\n/a/b directory\n/outside/c directory\nkept\n");
+  EXPECT_TRUE(std::filesystem::is_empty(outside));
+}
+
+TEST(Mounts, AMountOnADefaultDeviceIsThereInItsPlace) {
+  Container container;
+  std::ofstream(container.folder() / "file") << "mine\n";
+  container.spec.mounts.push_back({"/dev/random", "bind", "/dev/urandom", {"bind"}});
+  container.spec.mounts.push_back({"/dev/null", "bind", container.folder() / "file", {"bind", "ro"}});
+  Result result = container.run_shell("cat /dev/null; stat -c %t:%T /dev/random; head -c 4 /dev/random | grep -c ''");
+  EXPECT_THAT(result.out, HasSubstr("mine\n1:9\n"));
+  // SECURITY: a mask is made of the host's null device, never of what is at that name in the container.
+  EXPECT_EQ(container.run_shell("cat /proc/keys").out, "");
+}
+
+TEST(Mounts, OnlyAProcfsIsMountedOnProc) {
+  Container container;
+  make_folders(container.folder() / "fake");
+  container.spec.mounts.push_back({"/proc", "bind", container.folder() / "fake", {"rbind"}});
+  EXPECT_THAT(failure_of(container), HasSubstr("\"/proc\" cannot be mounted because it is not of type proc"));
+  container.spec.mounts.back() = {"/proc", "bind", "/proc/self", {"rbind"}};
+  EXPECT_THAT(failure_of(container), HasSubstr("\"/proc\" cannot be mounted because it is not of type proc"));
+  container.spec.mounts.back() = {"/proc/sys", "bind", container.folder() / "fake", {"rbind"}};
+  EXPECT_THAT(failure_of(container), HasSubstr("\"/proc/sys\" cannot be mounted because it is inside /proc"));
+  EXPECT_THAT(container.leftovers(), IsEmpty());
+  container.spec.mounts.back() = {"/proc", "bind", "/proc", {"rbind"}};
+  EXPECT_EQ(container.run_shell("cat /proc/keys; touch /proc/sys/x").out, "touch: /proc/sys/x: Read-only file system\n");
+}
+
+// CVE-2019-19921: the image's link as a target that leads into /proc.
+TEST(Mounts, ALinkOfTheImageLeadsNoMountIntoProc) {
+  for (const char* link : {"/proc", "/proc/sys", "/proc/1"}) {
+    for (const char* type : {"bind", "tmpfs"}) {
+      Container container;
+      make_folders(container.folder() / "volume");
+      std::filesystem::create_symlink(link, container.root() / "data");
+      container.spec.mounts.push_back({"/data", type, container.folder() / "volume", {}});
+      EXPECT_THAT(failure_of(container), HasSubstr("\"/data\" cannot be mounted because it is inside /proc")) << link;
+      EXPECT_THAT(container.leftovers(), IsEmpty());
+    }
+  }
 }
 
 }  // namespace bulkhead::test

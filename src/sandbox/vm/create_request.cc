@@ -73,7 +73,8 @@ wire::CreateRequest make_prepared_request(const GuestSpec& guest, const ProcessI
   spec.hostname.clear();
   spec.process.args.resize(std::min<size_t>(spec.process.args.size(), 1));
   spec.process.env.clear();
-  std::erase_if(spec.annotations, [](const auto& each) { return each.first != "org.bulkhead.devices"; });
+  std::erase_if(spec.annotations,
+                [](const auto& each) { return each.first != "org.bulkhead.devices" && each.first != oci::kMadePaths; });
   wire::CreateRequest request = make_request("prepared", spec, guest, cache_folder, Content::kNone);
   request.set_prepared(true);
   if (!spec.process.terminal) {
