@@ -188,7 +188,8 @@ void drop_replaced_devices(ContainerPlan& container) {
 void plan_made_paths(Plan& plan, const oci::Spec& spec) {
   for (const std::string& path : oci::made_paths(spec)) {
     const char* kept = plan.texts.keep(plain_target(path, oci::kMadePaths));
-    plan.container->made.push_back({kept, path.ends_with('/') ? S_IFDIR : S_IFREG});
+    const mode_t kind = path.ends_with('/') ? S_IFDIR : S_IFREG;
+    plan.container->made.push_back({kept, kind});
   }
 }
 
