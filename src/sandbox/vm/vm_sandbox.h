@@ -67,7 +67,7 @@ class VmSandbox final : public Sandbox {
   std::string id_;
   std::filesystem::path staging_;
   linux::Cgroup cgroup_;
-  oci::Resources asked_;  // the container's limits, of which the host's part holds from `start` on
+  oci::Resources asked_;           // the container's limits, of which the host's part holds from `start` on
   oci::Resources host_resources_;  // what that was given
   facts::GivenMounts mounts_;      // QEMU's
   std::unique_ptr<NetworkLink> network_;
