@@ -115,6 +115,9 @@ void Admission::admit(const CreateRequest& request, const image::Image& image, M
   for (const auto& [target, source] : origins.mounts) {
     asked.host_mounts.insert(source);
   }
+  for (const auto& [target, number] : origins.devices) {
+    asked.devices.insert(std::string(policy::kNode) + number);
+  }
   Decision decision = policy->rules.decide(asked, usual);
   if (decision.verdict == Verdict::kAllowed) {
     decision = settle(asked, std::move(decision), container.id);

@@ -49,7 +49,7 @@ class GivenMounts : public ::testing::Test {
     }
     return found;
   }
-  static std::string without(const std::string& id, std::string with = "") {
+  static std::string without(const std::string& id, const std::string& with = "") {
     std::string text = std::string("\n") + kStart;
     size_t begin = text.find("\n" + id + " ") + 1;
     size_t end = text.find('\n', begin) + 1;

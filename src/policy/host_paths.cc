@@ -61,6 +61,9 @@ const HostPaths::Entry& HostPaths::look(const std::string& path) {
 }
 
 std::string HostPaths::real(const std::string& path) {
+  if (path.size() >= PATH_MAX) {
+    return path;  // the kernel takes no such path, and a create with it is refused
+  }
   static const Entry kNothing;
   std::string reached;      // has no link in it; "" is the root
   std::string left = path;  // is still to be walked

@@ -125,7 +125,7 @@ def test_following_a_log(docker):
     following = docker.start("logs", "-f", name)
     try:
         assert following.stdout.readline() == "first\n"
-        docker.ok("exec", name, "touch", "/go")
+        docker("exec", name, "touch", "/go")  # the container's end may overtake its own
         assert following.stdout.readline() == "second\n"
         assert following.wait(20) == 0
     finally:
