@@ -25,7 +25,7 @@ std::shared_ptr<task::Client> client_of(LiveContainer& live) {
 }  // namespace
 
 void require_running(const Container& container) {
-  if (container.status == Status::kRestarting) {
+  if (container.shown_status() == Status::kRestarting) {
     throw Error(ErrorCode::kConflict,
                 fmt::format("Container {} is restarting, wait until the container is running", container.id));
   }

@@ -261,9 +261,14 @@ def test_rm_by_force_wins_over_restarts(docker, api):
 
 @pytest.fixture
 def restarting(docker):
-    """A container that waits for its restart, at least for a second."""
+    """A container that waits for its restart, for three seconds from its sixth end on. (While it is being started again it shows
+    as restarting too.)"""
+    since = str(int(time.time()) - 1)
     name = docker.ok("run", "-d", "--restart", "always", IMAGE, "sh", "-c", "exit 1")
-    wait_until(lambda: docker.format(name, "{{.RestartCount}} {{.State.Status}}") in ("4 restarting", "5 restarting"), timeout=40)
+
+    def ends():
+        return docker.ok("events", "--since", since, "--until", f"{time.time():.3f}", "--filter", f"container={name}", "--filter", "event=die").count("die")
+    wait_until(lambda: ends() >= 6, timeout=60)
     return name
 
 
