@@ -82,7 +82,7 @@ std::string HostPaths::real(const std::string& path) {
       is_there = is_there || part == "..";
       continue;
     }
-    std::string here = reached + "/" + part;
+    std::string here = fmt::format("{}/{}", reached, part);
     if (is_of_a_process(here)) {
       return "/";
     }
