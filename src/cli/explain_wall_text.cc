@@ -2,6 +2,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "cli/explain_facts.h"
@@ -17,6 +18,15 @@ constexpr size_t kMostLines = 24;  // of one list
 
 std::string joined(const std::vector<std::string>& words, std::string_view none = "none") {
   return words.empty() ? std::string(none) : fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::vector<std::string> shortened(std::vector<std::string> words) {
+  if (words.size() > kMostLines) {
+    size_t more = words.size() - kMostLines;
+    words.resize(kMostLines);
+    words.push_back(fmt::format("and {} more (--json)", more));
+  }
+  return words;
 }
 
 std::string named(const json& neighbour) {
@@ -178,29 +188,17 @@ void add_devices(Lines& lines, const json& wall) {
     bool opens = access.find_first_of("rw?") != std::string::npos;
     (opens ? usable : closed).push_back(text_at(device, "Path"));
   }
-  for (auto* list : {&usable, &closed}) {
-    if (list->size() > kMostLines) {
-      size_t more = list->size() - kMostLines;
-      list->resize(kMostLines);
-      list->push_back(fmt::format("and {} more", more));
-    }
-  }
-  lines.field("devices", joined(usable));
+  lines.field("devices", joined(shortened(std::move(usable))));
   if (!closed.empty()) {
-    lines.field("devices", "closed by the cgroup: " + joined(closed));
+    lines.field("devices", "closed by the cgroup: " + joined(shortened(std::move(closed))));
   }
 }
 
 /// All that may be opened by number, whatever nodes there are.
 void add_device_rules(Lines& lines, const json& wall) {
   std::vector<std::string> rules = texts_at(wall, "DeviceRules");
-  if (rules.size() > kMostLines) {
-    size_t more = rules.size() - kMostLines;
-    rules.resize(kMostLines);
-    rules.push_back(fmt::format("and {} more (--json)", more));
-  }
   if (!rules.empty()) {
-    lines.field("device rules", joined(rules));
+    lines.field("device rules", joined(shortened(std::move(rules))));
   }
 }
 

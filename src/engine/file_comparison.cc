@@ -14,8 +14,6 @@ namespace {
 
 using facts::is_below;
 
-bool is_bind(const oci::Mount& mount) { return mount.type == "bind" || mount.type == "none" || mount.type.empty(); }
-
 bool has_option(const oci::Mount& mount, std::string_view wanted) {
   return std::find(mount.options.begin(), mount.options.end(), wanted) != mount.options.end();
 }
@@ -30,7 +28,7 @@ bool was_asked_for(const oci::Spec& asked, const std::string& place) {
   const auto covers = [&](const std::string& each) { return is_below(place, each); };
   const oci::Linux& section = asked.linux_;
   return std::any_of(asked.mounts.begin(), asked.mounts.end(),
-                     [&](const oci::Mount& mount) { return is_bind(mount) && covers(mount.destination); }) ||
+                     [&](const oci::Mount& mount) { return oci::is_bind(mount) && covers(mount.destination); }) ||
          std::any_of(section.devices.begin(), section.devices.end(),
                      [&](const oci::Device& each) { return covers(each.path); }) ||
          std::any_of(section.masked_paths.begin(), section.masked_paths.end(), covers) ||
@@ -117,7 +115,7 @@ bool node_was_asked_for(const oci::Spec& asked, const facts::Device& node) {
                               each.minor == node.minor();
                      }) ||
          std::any_of(asked.mounts.begin(), asked.mounts.end(),
-                     [&](const oci::Mount& mount) { return is_bind(mount) && is_below(node.path(), mount.destination); });
+                     [&](const oci::Mount& mount) { return oci::is_bind(mount) && is_below(node.path(), mount.destination); });
 }
 
 }  // namespace

@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
-#include <set>
-#include <sstream>
 
+#include "engine/cpu_list.h"
 #include "facts/devices.h"
 #include "facts/facts.pb.h"
 
@@ -15,31 +14,6 @@ namespace bulkhead::engine {
 namespace {
 
 std::string limit_text(int64_t number) { return number < 0 ? "unlimited" : std::to_string(number); }
-
-/// "0-2,5" (cpuset(7), "List format"); nullopt where it is none.
-std::optional<std::set<int>> parse_list(const std::string& text) {
-  constexpr int kMost = 1 << 16;
-  std::set<int> found;
-  std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part, ',');) {
-    int first = 0;
-    const char* end = part.data() + part.size();
-    auto [rest, error] = std::from_chars(part.data(), end, first);
-    int last = first;
-    if (error == std::errc() && rest != end && *rest == '-') {
-      auto [behind, second_error] = std::from_chars(rest + 1, end, last);
-      rest = behind;
-      error = second_error;
-    }
-    if (error != std::errc() || rest != end || first < 0 || last < first || last >= kMost) {
-      return std::nullopt;
-    }
-    for (int each = first; each <= last; ++each) {
-      found.insert(each);
-    }
-  }
-  return found;
-}
 
 class LimitComparison {
  public:
@@ -135,8 +109,8 @@ class LimitComparison {
     if (wanted.empty() || real == nullptr || real->text() == wanted) {
       return;
     }
-    auto asked = parse_list(wanted);
-    auto in_force = parse_list(real->text());
+    auto asked = parse_cpu_list(wanted);
+    auto in_force = parse_cpu_list(real->text());
     if (!asked || !in_force || !std::includes(asked->begin(), asked->end(), in_force->begin(), in_force->end())) {
       add(what, wanted, real->text(), true);
     }

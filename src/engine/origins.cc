@@ -21,11 +21,6 @@ std::string real_path(const std::string& path) {
 
 std::string number_of(const oci::Device& device) { return fmt::format("{} {}:{}", device.type, device.major, device.minor); }
 
-bool is_bind(const oci::Mount& mount) {
-  return mount.type == "bind" || std::any_of(mount.options.begin(), mount.options.end(),
-                                             [](const std::string& option) { return option == "bind" || option == "rbind"; });
-}
-
 [[noreturn]] void refuse(const std::string& what, const std::string& decided, const std::string& now) {
   throw Error(
       ErrorCode::kPermissionDenied,
@@ -57,7 +52,7 @@ Origins origins_of(const HostConfig& config) {
 
 void settle_sources(oci::Spec& spec) {
   for (oci::Mount& mount : spec.mounts) {
-    if (is_bind(mount)) {
+    if (oci::is_bind(mount)) {
       mount.source = real_path(mount.source);
     }
   }

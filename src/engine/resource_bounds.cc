@@ -4,10 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <set>
-#include <sstream>
 
+#include "engine/cpu_list.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -22,31 +21,18 @@ void check_set(const std::string& wanted, const char* what, const char* availabl
     return;
   }
   auto parse = [&](const std::string& text) {
-    std::set<int> numbers;
-    std::istringstream parts(text);
-    for (std::string part; std::getline(parts, part, ',');) {
-      int first = 0;
-      int last = 0;
-      char rest = 0;
-      int fields = sscanf(part.c_str(), "%5d-%5d%c", &first, &last, &rest);
-      if (fields == 1 && part.find_first_not_of("0123456789") == std::string::npos) {
-        last = first;
-      } else if (fields != 2 || part.find_first_not_of("0123456789-") != std::string::npos || last < first) {
-        throw Error(ErrorCode::kInvalidArgument, fmt::format("Invalid value {} for {}", wanted, what));
-      }
-      for (int number = first; number <= last && number <= 65536; ++number) {
-        numbers.insert(number);
-      }
+    auto numbers = parse_cpu_list(text);
+    if (!numbers) {
+      refuse(fmt::format("Invalid value {} for {}", wanted, what));
     }
-    return numbers;
+    return *numbers;
   };
   std::set<int> asked = parse(wanted);
   std::string available = read_file(available_file, 4096);
   available.erase(available.find_last_not_of(" \n") + 1);
   std::set<int> present = parse(available);
   if (!std::includes(present.begin(), present.end(), asked.begin(), asked.end())) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("Requested {} are not available - requested {}, available: {}", what, wanted, available));
+    refuse(fmt::format("Requested {} are not available - requested {}, available: {}", what, wanted, available));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "oci/runtime_spec.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "oci/json_reader.h"
@@ -115,6 +116,11 @@ std::string to_json(const Spec& spec) {
 std::string to_json(const Process& process) { return dump(write_process(process)); }
 std::string to_json(const Resources& resources) { return dump(write_resources(resources)); }
 std::string to_json(const Seccomp& seccomp) { return dump(write_seccomp(seccomp)); }
+
+bool is_bind(const Mount& mount) {
+  return mount.type == "bind" || std::any_of(mount.options.begin(), mount.options.end(),
+                                             [](const std::string& option) { return option == "bind" || option == "rbind"; });
+}
 
 bool has_exact_sources(const Spec& spec) {
   auto found = spec.annotations.find(kExactSources);

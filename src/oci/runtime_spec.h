@@ -148,6 +148,9 @@ struct Root {
   bool readonly = false;
 };
 
+/// By its type or by its options: whoever writes a spec says the one or the other.
+bool is_bind(const Mount& mount);
+
 struct Spec {
   std::string oci_version = "1.1.0";
   Root root;

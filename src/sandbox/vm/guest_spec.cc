@@ -16,10 +16,6 @@ bool has_option(const oci::Mount& mount, const char* wanted) {
   return std::find(mount.options.begin(), mount.options.end(), wanted) != mount.options.end();
 }
 
-bool is_bind(const oci::Mount& mount) {
-  return mount.type == "bind" || has_option(mount, "bind") || has_option(mount, "rbind");
-}
-
 ShareSpec share_of(const oci::Mount& mount, Links links) {
   return {.source = mount.source,
           .access = has_option(mount, "ro") ? Access::kReadOnly : Access::kReadWrite,
@@ -43,7 +39,7 @@ void check_namespaces(const oci::Spec& spec) {
 void take_mounts(GuestSpec& guest) {
   Links links = oci::has_exact_sources(guest.spec) ? Links::kNone : Links::kFollowed;
   for (oci::Mount& mount : guest.spec.mounts) {
-    if (!is_bind(mount)) {
+    if (!oci::is_bind(mount)) {
       continue;
     }
     if (!oci::is_name_file(mount.destination)) {
