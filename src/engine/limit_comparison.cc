@@ -9,6 +9,7 @@
 #include "engine/cpu_list.h"
 #include "facts/devices.h"
 #include "facts/facts.pb.h"
+#include "oci/cgroup_v2_weights.h"
 
 namespace bulkhead::engine {
 namespace {
@@ -82,16 +83,13 @@ class LimitComparison {
     }
   }
 
-  /// As linux/cgroup_resources.cc sets them: v1's range, and v2's weight.
+  /// Version 1's, which the kernel cuts to its range, or version 2's weight.
   void shares(const oci::Resources& asked) {
-    constexpr uint64_t kLeast = 2;
-    constexpr uint64_t kMost = 262'144;
     if (!asked.cpu_shares || *asked.cpu_shares == 0) {
       return;
     }
-    uint64_t shares = std::clamp(*asked.cpu_shares, kLeast, kMost);
-    number("cpu-shares", static_cast<int64_t>(shares));
-    number("cpu-weight", static_cast<int64_t>(1 + (shares - kLeast) * 9999 / (kMost - kLeast)));
+    number("cpu-shares", static_cast<int64_t>(std::clamp(*asked.cpu_shares, oci::kLeastShares, oci::kMostShares)));
+    number("cpu-weight", static_cast<int64_t>(oci::cpu_weight(*asked.cpu_shares)));
   }
 
   void io_weight(const oci::Resources& asked) {
@@ -99,9 +97,9 @@ class LimitComparison {
     if (real == nullptr || !asked.blkio_weight || *asked.blkio_weight == 0) {
       return;
     }
-    int64_t weight = *asked.blkio_weight;
+    uint64_t weight = *asked.blkio_weight;
     bool scaled = real->file().ends_with("/io.weight");
-    compare(*real, scaled ? 1 + (std::clamp<int64_t>(weight, 10, 1000) - 10) * 9999 / 990 : weight);
+    compare(*real, static_cast<int64_t>(scaled ? oci::io_weight(weight) : weight));
   }
 
   void list(const char* name, const char* what, const std::string& wanted) {

@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <string>
 
 #include "linux/cgroup.h"
 #include "linux/cgroup_layout.h"
 #include "linux/device_filter.h"
+#include "oci/cgroup_v2_weights.h"
 #include "support/error.h"
 #include "support/files.h"
 
@@ -147,9 +147,7 @@ void apply_memory_v2(const Path& folder, const oci::Resources& resources) {
 
 void apply_cpu_v2(const Path& folder, const oci::Resources& resources) {
   if (resources.cpu_shares && *resources.cpu_shares != 0) {
-    // The specification's formula: 2..262144 shares onto 1..10000.
-    uint64_t shares = std::clamp<uint64_t>(*resources.cpu_shares, 2, 262144);
-    write_file(folder / "cpu.weight", std::to_string(1 + (shares - 2) * 9999 / 262142));
+    write_file(folder / "cpu.weight", std::to_string(oci::cpu_weight(*resources.cpu_shares)));
   }
   bool quota = resources.cpu_quota && *resources.cpu_quota != 0;
   bool period = resources.cpu_period && *resources.cpu_period != 0;
@@ -187,8 +185,7 @@ void apply_v2(const Path& folder, const oci::Resources& resources) {
   }
   if (resources.blkio_weight && *resources.blkio_weight != 0) {
     uint64_t weight = *resources.blkio_weight;
-    // v1's 10..1000 onto v2's 1..10000; bfq keeps 1..1000.
-    write_weight(folder, "io.weight", "io.bfq.weight", 1 + (std::clamp<uint64_t>(weight, 10, 1000) - 10) * 9999 / 990, weight);
+    write_weight(folder, "io.weight", "io.bfq.weight", oci::io_weight(weight), weight);  // bfq keeps version 1's range
   }
   if (!resources.devices.empty()) {
     attach_device_filter(folder, resources.devices);

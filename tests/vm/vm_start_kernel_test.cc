@@ -57,6 +57,15 @@ class VmStartTest : public VmTest {
     with.start = start;
     return VmIsolation(with).create(sandbox_spec(std::move(spec), std::move(io)));
   }
+  /// One that has said "ready" and sleeps.
+  std::unique_ptr<Sandbox> start_sleeper_by(Start start) {
+    PipeEnds pipes = make_pipes();
+    auto sandbox = create_by(start, make_spec(shell("echo ready; sleep 1000")), std::move(pipes.theirs));
+    sandbox->start();
+    sleepers_ = std::move(pipes.ours);
+    read_until(sleepers_.out.get(), "ready");
+    return sandbox;
+  }
   /// Disks are copies of one from here on, as an engine's are.
   void start_preparing_keeper(unsigned warm) {
     blank_ = folder_ / "blank";
@@ -86,6 +95,7 @@ class VmStartTest : public VmTest {
 
   std::unique_ptr<KeeperProcess> keeper_;
   std::filesystem::path blank_;
+  Streams sleepers_;  // held open
 };
 
 const char* const kAboutMe = "echo $0 $A $HOME; hostname; id -u; cat /etc/hosts 2>/dev/null; cat /file; echo kept > /file";
@@ -287,10 +297,7 @@ TEST_F(VmStartTest, NobodyCanWriteToATemplate) {
 
 TEST_F(VmStartTest, ACloneIsJailed) {
   start_keeper(0);
-  PipeEnds pipes = make_pipes();
-  auto sandbox = create_by(Start::kClone, make_spec(shell("echo ready; sleep 1000")), std::move(pipes.theirs));
-  sandbox->start();
-  read_until(pipes.ours.out.get(), "ready");
+  auto sandbox = start_sleeper_by(Start::kClone);
   expect_jailed(qemu(), "lib\nlib64\nproc\nshares\nusr\n");
 }
 
@@ -305,10 +312,7 @@ TEST_F(VmStartTest, WaitingVmsAreJailedEachAsAUserOfItsOwn) {
     users.insert(status.substr(status.find("Uid:"), 20));
   }
   EXPECT_EQ(users.size(), 2U);
-  PipeEnds pipes = make_pipes();
-  auto sandbox = create_by(Start::kPool, make_spec(shell("echo ready; sleep 1000")), std::move(pipes.theirs));
-  sandbox->start();
-  read_until(pipes.ours.out.get(), "ready");
+  auto sandbox = start_sleeper_by(Start::kPool);
   expect_jailed(qemu(), "lib\nlib64\nproc\nshares\nusr\n");
   // Of the throw-away disks nothing is open any more, and the container's disk alone may be written.
   std::string files = output_of(fmt::format("ls -l /proc/{}/fd", qemu()));
@@ -369,10 +373,7 @@ TEST_F(VmStartTest, AVmThatDiedWaitingIsPassedOver) {
 
 TEST_F(VmStartTest, OfAVmThatEndsNoMoreIsSaidThanIsKnown) {
   start_keeper(1);
-  PipeEnds pipes = make_pipes();
-  auto sandbox = create_by(Start::kPool, make_spec(shell("echo ready; sleep 1000")), std::move(pipes.theirs));
-  sandbox->start();
-  read_until(pipes.ours.out.get(), "ready");
+  auto sandbox = start_sleeper_by(Start::kPool);
   ASSERT_TRUE(is_keepers(qemu()));
   ::kill(qemu(), SIGKILL);  // its parent alone is told by what it ended
   ExitStatus status = await_exit(*sandbox, sandbox->init());

@@ -36,9 +36,7 @@ std::vector<oci::Mount> rootfs_of(const std::vector<Mount>& mounts) {
 std::vector<std::string> bind_destinations(const oci::Spec& spec) {
   std::vector<std::string> found;
   for (const oci::Mount& mount : spec.mounts) {
-    const auto& options = mount.options;
-    if (mount.type == "bind" || std::any_of(options.begin(), options.end(),
-                                            [](const std::string& each) { return each == "bind" || each == "rbind"; })) {
+    if (oci::is_bind(mount)) {
       found.push_back(mount.destination);
     }
   }
